@@ -1,0 +1,285 @@
+"""What happened: the past facts a correlator reads, one dataclass a fact.
+
+Every event carries ``boot_ns`` (CLOCK_BOOTTIME, ns). Events hold what the
+kernel said and nothing that was concluded from it; conclusions are verdicts
+(:mod:`tracer.model.verdicts`). None = unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tracer.model.identity import Actor, ProcessKey, ProcessSnapshot
+from tracer.model.signals import Disposition, SignalResult
+from tracer.model.target import Container, Target
+from tracer.model.wait_status import WaitStatus
+
+
+class SigchldAction(StrEnum):
+    """What a parent does about SIGCHLD."""
+
+    DEFAULT = "default"
+    IGNORED = "ignored"
+    CAUGHT = "caught"
+    UNKNOWN = "unknown"
+
+
+class Precision(StrEnum):
+    """How good a time is."""
+
+    EXACT = "exact"
+    UPPER_BOUND = "upper_bound"
+    LOWER_BOUND = "lower_bound"
+
+
+class SignalInfo(StrEnum):
+    """Which siginfo the sender gave the kernel (kernel/signal.c).
+
+    NONE is SEND_SIG_NOINFO, KERNEL is SEND_SIG_PRIV, FILLED a real siginfo.
+    """
+
+    NONE = "none"
+    KERNEL = "kernel"
+    FILLED = "filled"
+
+
+@dataclass(frozen=True, slots=True)
+class HookState:
+    """One row of the hook plan as it was attached.
+
+    Args:
+        name: The row: exit, reap, signal, teardown, oom, fork, exec, ...
+        source: What serves it: ``kprobe:release_task``,
+            ``raw_tp:sched_process_free``; None when nothing does.
+        degrades: What is less exact for want of a better hook, or None.
+    """
+
+    name: str
+    source: str | None
+    degrades: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedEvent:
+    """All hooks are live: what happens after this is seen.
+
+    ``utc_offset_ns`` is CLOCK_REALTIME minus CLOCK_BOOTTIME at this moment.
+    """
+
+    boot_ns: int
+    utc_offset_ns: int
+    kernel: str
+    machine: str
+    source: str
+    hooks: tuple[HookState, ...]
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEvent:
+    """A process that was there before tracing began (from the task iterator)."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+    is_zombie: bool
+    live_threads: int
+    status: WaitStatus | None
+    own_sigchld: SigchldAction
+    parent_sigchld: SigchldAction
+    tracer_host_pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForkEvent:
+    """A new process; ``creator`` called fork, ``process.parent_*`` must reap."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+    creator: Actor
+    exit_signo: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecEvent:
+    """The process runs another program now."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ExitBeginEvent:
+    """The last thread of a process entered do_exit."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ExitEvent:
+    """A thread group ended, or (``live_threads`` > 0) only its leader did."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+    status: WaitStatus
+    live_threads: int
+    exit_signo: int
+    parent_sigchld: SigchldAction
+    parent_nocldwait: bool
+    tracer_host_pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReapEvent:
+    """A process left the process table.
+
+    With precision EXACT (release_task) ``actor`` is who was running; with
+    UPPER_BOUND (sched_process_free) it is None. ``process.parent_*`` is the
+    final real_parent either way; as it may dangle in the latter case, trust it
+    only where it names a process that is known by other means.
+    """
+
+    boot_ns: int
+    process: ProcessSnapshot
+    actor: Actor | None
+    precision: Precision
+
+
+@dataclass(frozen=True, slots=True)
+class SignalEvent:
+    """A signal was generated for ``process``.
+
+    ``actor`` is the kernel's current: the sender only where ``info`` is FILLED
+    by a user's system call (``si_code`` <= 0); else in whose context the kernel
+    raised it. ``si_pid`` is as the target's namespace sees it.
+    ``notified_child`` is set where this is an exit notification, with the start
+    0 where only the pid is known.
+    """
+
+    boot_ns: int
+    process: ProcessSnapshot
+    target_host_tid: int
+    signo: int
+    info: SignalInfo
+    si_code: int | None
+    si_pid: int | None
+    actor: Actor
+    result: SignalResult
+    disposition: Disposition
+    is_group: bool
+    target_group_exit: bool
+    target_live_threads: int
+    target_exit_state: int
+    target_unkillable: bool
+    target_pdeath_signo: int
+    actor_is_reaper: bool
+    actor_is_self: bool
+    actor_is_tracer: bool
+    is_notification: bool
+    notified_child: ProcessKey | None
+    parent_nocldwait: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverEvent:
+    """A signal left the pending set to be acted upon."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+    target_host_tid: int
+    signo: int
+    si_code: int | None
+    disposition: Disposition
+
+
+class TeardownPhase(StrEnum):
+    """Which end of a namespace teardown."""
+
+    BEGIN = "begin"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class TeardownEvent:
+    """zap_pid_ns_processes was entered, or returned; ``process`` is the init."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+    phase: TeardownPhase
+
+
+@dataclass(frozen=True, slots=True)
+class OomEvent:
+    """The OOM killer marked a victim; ``actor`` asked for the memory."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class ForkFailedEvent:
+    """A clone failed; ``process`` is the caller."""
+
+    boot_ns: int
+    process: ProcessSnapshot
+    errno: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationEvent:
+    """A reading of /proc, a cgroup or an engine that a verdict rests on.
+
+    Args:
+        source: Where it was read: ``proc``, ``cgroup``, ``docker``, ...
+        about: The process it speaks of, or None.
+        values: What was read: JSON types only.
+    """
+
+    boot_ns: int
+    source: str
+    about: ProcessKey | None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """A container was resolved: it exists and this is how to recognise it."""
+
+    boot_ns: int
+    container: Container
+
+
+@dataclass(frozen=True, slots=True)
+class LossEvent:
+    """Records the kernel side could not deliver since the last such event."""
+
+    boot_ns: int
+    lost: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EndEvent:
+    """The trace ended here; nothing later was seen."""
+
+    boot_ns: int
+    reason: str
+
+
+KernelEvent = (
+    ProcessEvent
+    | ForkEvent
+    | ExecEvent
+    | ExitBeginEvent
+    | ExitEvent
+    | ReapEvent
+    | SignalEvent
+    | DeliverEvent
+    | TeardownEvent
+    | OomEvent
+    | ForkFailedEvent
+)
+Event = KernelEvent | AttachedEvent | ObservationEvent | ContainerEvent | LossEvent | EndEvent

@@ -1,0 +1,99 @@
+"""Who: a process, at one moment, as the kernel described it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class ProcessKey(NamedTuple):
+    """What tells two processes apart although pids are reused.
+
+    Units:
+        start_boot_ns: CLOCK_BOOTTIME, ns (task_struct.start_boottime of the
+        thread-group leader).
+    """
+
+    host_pid: int
+    start_boot_ns: int
+
+
+class PidnsKey(NamedTuple):
+    """What tells two PID namespaces apart although inums are reused.
+
+    ``init_start_boot_ns`` is the start of the namespace's init, which lives
+    exactly as long as the namespace can hold processes.
+    """
+
+    inum: int
+    init_start_boot_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSnapshot:
+    """A process (thread group) at the moment of one event.
+
+    ``parent_*`` is task->real_parent's thread group, that is, the process
+    which must reap this one; it changes when a parent dies. None = unknown.
+    """
+
+    host_pid: int
+    start_boot_ns: int
+    ns_pid: int | None
+    comm: str
+    parent_host_pid: int | None
+    parent_start_boot_ns: int | None
+    parent_comm: str | None
+    parent_pidns_inum: int | None
+    pidns_inum: int | None
+    pidns_level: int | None
+    init_start_boot_ns: int | None
+    cgroup_id: int | None
+    is_init: bool
+
+    @property
+    def key(self) -> ProcessKey:
+        """The identity of the process."""
+        return ProcessKey(self.host_pid, self.start_boot_ns)
+
+    @property
+    def parent_key(self) -> ProcessKey | None:
+        """The identity of the parent, or None where it is not known."""
+        if self.parent_host_pid is None or self.parent_start_boot_ns is None:
+            return None
+        return ProcessKey(self.parent_host_pid, self.parent_start_boot_ns)
+
+    @property
+    def pidns_key(self) -> PidnsKey | None:
+        """The identity of the innermost PID namespace, or None."""
+        if self.pidns_inum is None or self.init_start_boot_ns is None:
+            return None
+        return PidnsKey(self.pidns_inum, self.init_start_boot_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The process in whose context something happened (the kernel's current).
+
+    ``ns_pid`` is its pid as the event's subject sees it: 0 = outside that
+    namespace. ``chain`` are the comms of its ancestors, nearest first, at most
+    four, and empty where the kernel side does not collect them.
+    ``syscall`` is the system call it was in: evidence, never a cause.
+    """
+
+    host_pid: int
+    start_boot_ns: int | None
+    host_tid: int | None
+    ns_pid: int | None
+    comm: str
+    chain: tuple[str, ...]
+    syscall: str | None
+    is_exiting: bool
+    is_kernel_thread: bool
+
+    @property
+    def key(self) -> ProcessKey | None:
+        """The identity of the process, or None where its start is unknown."""
+        if self.start_boot_ns is None:
+            return None
+        return ProcessKey(self.host_pid, self.start_boot_ns)

@@ -1,0 +1,74 @@
+"""What to trace: containers, namespaces, cgroups, or everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tracer.model.signals import SIGTERM
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running container, as its runtime and /proc describe it.
+
+    Args:
+        id: The runtime's full id.
+        name: What people call it, or None.
+        runtime: Who manages it: docker, containerd, cri, podman, runc, crun,
+            or zomtrace for ``zomtrace run``.
+        init_host_pid: The process the runtime started.
+        init_start_boot_ns: Its start, to the 10 ms tick of /proc; None where
+            it could not be read.
+        pidns_inum: The PID namespace it runs in.
+        has_own_pidns: Whether that namespace's PID 1 is this container's init;
+            otherwise (--pid=host, a pod's shared namespace) the container is
+            told from its neighbours by cgroup.
+        cgroup_path: The cgroup directory, or None where unknown.
+        cgroup_id: That directory's inode: the id the kernel uses.
+        stop_signo: The configured stop signal.
+        pod: Kubernetes namespace/name, or None.
+        runtime_pids: Processes known to act for the runtime (the tracer itself
+            in ``zomtrace run``).
+    """
+
+    id: str
+    name: str | None
+    runtime: str
+    init_host_pid: int
+    init_start_boot_ns: int | None
+    pidns_inum: int
+    has_own_pidns: bool
+    cgroup_path: str | None
+    cgroup_id: int | None
+    stop_signo: int = SIGTERM
+    pod: str | None = None
+    runtime_pids: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name if it has one, else the id's first 12 characters."""
+        return self.name or self.id[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFilter:
+    """What the BPF side lets through; a process passes if any part matches.
+
+    Args:
+        pidns_inums: PID namespaces, matched at any level of nesting.
+        cgroup_ids: Cgroups, matched with all their descendants.
+        everything: The whole host.
+    """
+
+    pidns_inums: frozenset[int] = frozenset()
+    cgroup_ids: frozenset[int] = frozenset()
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a session traces, and how it was named."""
+
+    description: str
+    kernel_filter: KernelFilter
+    containers: tuple[Container, ...] = field(default=())
