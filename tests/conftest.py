@@ -1,0 +1,73 @@
+"""What holds for every test: markers, and skips that may not be.
+
+``ZOMTRACE_REQUIRE`` is a comma list of capabilities this machine is said to
+have (root, bpf, docker, runc ...; ``all`` for every one). A skip whose reason
+names one of them is a failure; so is, anywhere, a skip that gives no reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+_LIVE = Path(__file__).parent / "live"
+_NO_REASON = {"", "unconditional skip", "<Skipped instance>", "<Skipped ''>"}
+_SKIPPED = re.compile(r"^Skipped(?:: )?")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies under tests/live, and skip what root alone can do."""
+    for item in items:
+        if _LIVE in item.path.parents:
+            item.add_marker(pytest.mark.live)
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a forbidden skip of a test into its failure."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _forbid(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a module that skips itself as a whole."""
+    report = yield
+    if report.skipped:
+        _forbid(report)
+    return report
+
+
+def _forbid(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not isinstance(report.longrepr, tuple):
+        return
+    path, line, text = report.longrepr
+    reason = _SKIPPED.sub("", text).strip()
+    complaint = _complaint(reason)
+    if complaint:
+        report.outcome = "failed"
+        report.longrepr = f"{path}:{line}: {complaint}"
+
+
+def _complaint(reason: str) -> str | None:
+    if reason in _NO_REASON:
+        return "skipped without a reason"
+    required = {name.strip().lower() for name in os.environ.get("ZOMTRACE_REQUIRE", "").split(",")}
+    if "all" in required:
+        return f"ZOMTRACE_REQUIRE forbids every skip: {reason}"
+    named = sorted(required & set(re.findall(r"\w+", reason.lower())))
+    if named:
+        return f"ZOMTRACE_REQUIRE names {', '.join(named)}, yet skipped: {reason}"
+    return None
