@@ -1,0 +1,85 @@
+"""What is wrong and what to do about it; and what the trace could not see."""
+
+from __future__ import annotations
+
+from tracer.model.events import HookState
+from tracer.model.report import Finding, Report
+from tracer.model.verdicts import FINDING_KINDS, Severity
+from tracer.report.page import Page, Span, Style, column
+from tracer.report.wording import HOOK_MEANING, SEVERITY_STYLE
+
+_INDENT = 11
+_ROW_WIDTH = 14
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+def add_findings(page: Page, report: Report) -> None:
+    """Write the section, the worst first; one line where there are none."""
+    page.heading("Findings")
+    if not report.findings:
+        page.text("None: nothing known to be wrong was seen.", indent=2, style=Style.GOOD)
+        return
+    ordered = sorted(report.findings, key=lambda finding: (_ORDER[finding.severity], finding.code))
+    for number, finding in enumerate(ordered):
+        if number:
+            page.blank()
+        _add_finding(page, finding)
+
+
+def add_gaps(page: Page, report: Report) -> None:
+    """Write what was not seen; nothing where everything was."""
+    rows = [
+        (hook.name, _hook_gap(hook))
+        for hook in report.hooks
+        if hook.source is None or hook.degrades
+    ]
+    lost = [(kind, count) for kind, count in sorted(report.lost.items()) if count]
+    if not rows and not lost and report.complete:
+        return
+    page.heading("Not seen")
+    if lost:
+        counts = ", ".join(f"{count} {kind}" for kind, count in lost)
+        page.entry(
+            _lead("lost", Style.WARNING),
+            f"{counts}: events the kernel had no room to hand over. Counts above may be too low, "
+            "and what looks alive may have ended.",
+        )
+    elif not report.complete:
+        page.entry(
+            _lead("incomplete", Style.WARNING),
+            "something happened before the hooks were live or came in too late to be placed.",
+        )
+    for name, text in rows:
+        page.entry(_lead(name, Style.DIM), text)
+
+
+def _add_finding(page: Page, finding: Finding) -> None:
+    style = SEVERITY_STYLE[finding.severity]
+    kind = FINDING_KINDS.get(finding.code)
+    page.add(
+        Span("  "),
+        column(finding.severity.value, _INDENT - 2, style),
+        Span(finding.code, style),
+        Span(f" {kind.name}" if kind else "", Style.DIM),
+    )
+    page.text(finding.title, indent=_INDENT, style=Style.STRONG)
+    if finding.detail:
+        page.text(finding.detail, indent=_INDENT)
+    if finding.advice:
+        page.entry((Span(" " * _INDENT), Span("To do: ", Style.GOOD)), finding.advice)
+    if not finding.complete:
+        page.text(
+            "Not certain: part of what this rests on was not seen.",
+            indent=_INDENT,
+            style=Style.WARNING,
+        )
+
+
+def _hook_gap(hook: HookState) -> str:
+    meaning = HOOK_MEANING.get(hook.name)
+    gap = hook.degrades or "not seen at all on this kernel"
+    return f"{meaning}: {gap}" if meaning else gap
+
+
+def _lead(label: str, style: Style) -> tuple[Span, ...]:
+    return (Span("  "), column(label, _ROW_WIDTH - 2, style))

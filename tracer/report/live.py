@@ -1,0 +1,182 @@
+"""The live view: what matters stays on the screen, the rest is counted.
+
+On a terminal the important lines scroll up and stay; below them the newest few
+are still growing (``997 x worker``), and the last line holds the numbers of all
+that got no line. Piped, there is one line an event shown, flushed at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TextIO
+
+from tracer.model.annotated import Annotated
+from tracer.model.events import AttachedEvent
+from tracer.report.escape import clip, fit_encoding, safe_text
+from tracer.report.live_counts import LiveCounts
+from tracer.report.live_lines import LiveLine, LiveRules
+from tracer.report.page import Line, Page, Span, Style, column
+from tracer.report.terminal import columns_of, paint
+from tracer.report.times import format_clock
+
+_LABEL_WIDTH = 10
+_MAX_GROWING = 4
+_SETTLED_NS = 1_000_000_000
+_REPAINT_NS = 50_000_000
+_NO_WIDTH = 1_000_000
+
+
+@dataclass(slots=True)
+class _Group:
+    """A line that may still be counted up."""
+
+    line: LiveLine
+    count: int
+    touched_ns: int
+
+
+class LiveView:
+    """Shows events as they come.
+
+    Call :meth:`tick` several times a second while no events come, and
+    :meth:`close` before anything else is written to the stream.
+
+    Args:
+        stream: Where to write.
+        utc: Tell times in UTC instead of the machine's zone.
+        color: Use colours.
+        is_terminal: The stream is a terminal whose cursor can be moved.
+        signals: Show signals of these numbers only (``-s``); None for the
+            important ones.
+        utc_offset_ns: CLOCK_REALTIME minus CLOCK_BOOTTIME; an AttachedEvent
+            brings its own.
+        min_zombie_ns: A zombie reaped after longer than this gets a line.
+        verbose: Give every event a line.
+        clock: Tells monotonic ns, for repainting.
+        boot_clock: Tells CLOCK_BOOTTIME ns, for the age of zombies.
+
+    Every method raises BrokenPipeError when the reader has gone away.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: TextIO,
+        utc: bool,
+        color: bool,
+        is_terminal: bool,
+        signals: frozenset[int] | None,
+        utc_offset_ns: int,
+        min_zombie_ns: int = 1_000_000_000,
+        verbose: bool = False,
+        clock: Callable[[], int] = time.monotonic_ns,
+        boot_clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._utc = utc
+        self._color = color
+        self._is_terminal = is_terminal
+        self._utc_offset_ns = utc_offset_ns
+        self._clock = clock
+        self._boot_clock = boot_clock or _read_boot_clock
+        self._rules = LiveRules(signals, min_zombie_ns, verbose)
+        self._counts = LiveCounts()
+        self._groups: list[_Group] = []
+        self._settled: list[Line] = []
+        self._rows_below = 0
+        self._painted_ns = 0
+
+    def show(self, annotated: Annotated) -> None:
+        """Take an event in; it is on the screen at the latest with the next tick."""
+        event = annotated.event
+        if isinstance(event, AttachedEvent):
+            self._utc_offset_ns = event.utc_offset_ns
+            self._rules = replace(self._rules, show_container=len(event.target.containers) != 1)
+        self._counts.note(annotated)
+        line = self._rules.line_of(annotated)
+        if not self._is_terminal:
+            if line is not None:
+                self._write(paint(self._rows(line, 1, _NO_WIDTH), color=self._color))
+            return
+        if line is not None:
+            self._grow(line)
+        if self._clock() - self._painted_ns >= _REPAINT_NS:
+            self._repaint()
+
+    def tick(self) -> None:
+        """Bring the screen up to date; cheap, and nothing when piped."""
+        if self._is_terminal and self._clock() - self._painted_ns >= _REPAINT_NS:
+            self._repaint()
+
+    def close(self) -> None:
+        """Write what is still growing and take the status line away."""
+        if not self._is_terminal:
+            self._stream.flush()
+            return
+        self._settle(len(self._groups))
+        text = self._erase() + paint(self._settled, color=self._color)
+        self._settled, self._rows_below = [], 0
+        self._write(text)
+
+    def _grow(self, line: LiveLine) -> None:
+        now_ns = self._clock()
+        for group in self._groups:
+            if group.line.group == line.group:
+                group.count += 1
+                group.touched_ns = now_ns
+                return
+        if len(self._groups) == _MAX_GROWING:
+            self._settle(1)
+        self._groups.append(_Group(line, 1, now_ns))
+
+    def _settle(self, how_many: int) -> None:
+        for group in self._groups[:how_many]:
+            self._settled += self._rows(group.line, group.count, self._columns())
+        del self._groups[:how_many]
+
+    def _repaint(self) -> None:
+        now_ns = self._clock()
+        while self._groups and now_ns - self._groups[0].touched_ns >= _SETTLED_NS:
+            self._settle(1)
+        columns = self._columns()
+        growing: list[Line] = []
+        for group in self._groups:
+            growing += self._rows(group.line, group.count, columns)
+        status = clip(safe_text(self._counts.status(self._boot_clock())), columns)
+        style = Style.ERROR if self._counts.lost else Style.INFO
+        text = (
+            self._erase()
+            + paint([*self._settled, *growing], color=self._color)
+            + paint([(Span(status, style),)], color=self._color).rstrip("\n")
+        )
+        self._settled, self._rows_below = [], len(growing)
+        self._painted_ns = now_ns
+        self._write(text)
+
+    def _rows(self, line: LiveLine, count: int, width: int) -> list[Line]:
+        page = Page(width)
+        lead = (
+            Span(format_clock(line.boot_ns + self._utc_offset_ns, utc=self._utc), Style.DIM),
+            Span("  "),
+            column(line.label, _LABEL_WIDTH, line.style),
+        )
+        page.entry(lead, line.sentence(count), style=line.style)
+        return page.lines
+
+    def _columns(self) -> int:
+        # One less than there are: some terminals wrap when the last one is filled.
+        return columns_of(self._stream) - 1
+
+    def _erase(self) -> str:
+        up = f"\x1b[{self._rows_below}A" if self._rows_below else ""
+        return f"\r{up}\x1b[J"
+
+    def _write(self, text: str) -> None:
+        self._stream.write(fit_encoding(text, getattr(self._stream, "encoding", None)))
+        self._stream.flush()
+
+
+def _read_boot_clock() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

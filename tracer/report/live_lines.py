@@ -1,0 +1,310 @@
+"""Which events deserve a line of the live view, and what the line says."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tracer.model.annotated import Annotated
+from tracer.model.events import (
+    AttachedEvent,
+    DeliverEvent,
+    ExecEvent,
+    ExitEvent,
+    ForkEvent,
+    ForkFailedEvent,
+    LossEvent,
+    OomEvent,
+    ProcessEvent,
+    ReapEvent,
+    SignalEvent,
+    TeardownEvent,
+    TeardownPhase,
+)
+from tracer.model.identity import ProcessSnapshot
+from tracer.model.signals import DEFAULT_IGNORED, Disposition, SignalResult, signal_name
+from tracer.model.verdicts import ReapKind
+from tracer.report.jsonlines import is_sent_by_process
+from tracer.report.page import Style
+from tracer.report.times import format_duration
+from tracer.report.wording import (
+    CAUSE_SHORT,
+    REAP_MEANING,
+    explain_sender,
+    explain_trigger,
+)
+
+_SHELL_BASE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLine:
+    """A sentence about one process, so made that equal ones can be counted.
+
+    It reads ``label before comm[pid] after``; several whose pid alone differs
+    read ``label before 7 x comm after``.
+    """
+
+    boot_ns: int
+    label: str
+    before: str
+    comm: str | None
+    host_pid: int | None
+    after: str
+    style: Style
+
+    @property
+    def group(self) -> tuple[str, str, str | None, str]:
+        """Equal for lines that can be counted as one."""
+        return (self.label, self.before, self.comm, self.after)
+
+    def sentence(self, count: int = 1) -> str:
+        """Write the sentence for one process, or for ``count`` of them."""
+        if self.comm is None:
+            who = ""
+        elif count > 1:
+            who = f"{count} x {self.comm}"
+        else:
+            who = self.comm if self.host_pid is None else f"{self.comm}[{self.host_pid}]"
+        times = f" (x {count})" if count > 1 and self.comm is None else ""
+        return f"{self.before}{who}{self.after}{times}"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRules:
+    """What is shown.
+
+    Args:
+        signals: Show signals of these numbers only, and all of them; None
+            leaves the choice to the rules.
+        min_zombie_ns: A zombie reaped after longer than this gets a line.
+        verbose: Show every event.
+        show_container: Say which container a process belongs to.
+    """
+
+    signals: frozenset[int] | None = None
+    min_zombie_ns: int = 1_000_000_000
+    verbose: bool = False
+    show_container: bool = False
+
+    def line_of(self, annotated: Annotated) -> LiveLine | None:
+        """Write the line an event deserves, or None for background."""
+        entry = _WRITERS.get(type(annotated.event))
+        if entry is None or not self._is_worth_it(annotated):
+            return None
+        return entry(annotated, self)
+
+    def subject(self, annotated: Annotated, process: ProcessSnapshot) -> str:
+        """What to call a process."""
+        if self.show_container and annotated.container is not None:
+            return f"{annotated.container.label}/{process.comm}"
+        return process.comm
+
+    def _is_worth_it(self, annotated: Annotated) -> bool:
+        event = annotated.event
+        if self.signals is not None and isinstance(event, (SignalEvent, DeliverEvent)):
+            return event.signo in self.signals and isinstance(event, SignalEvent)
+        if self.verbose or annotated.is_turning_point:
+            return True
+        match event:
+            case ExitEvent():
+                return _is_exit_worth_it(event)
+            case ReapEvent():
+                return (annotated.zombie_ns or 0) >= self.min_zombie_ns
+            case SignalEvent():
+                return (
+                    not event.is_notification
+                    and not event.actor_is_self
+                    and event.signo not in DEFAULT_IGNORED
+                    and is_sent_by_process(annotated)
+                )
+            case AttachedEvent() | TeardownEvent() | OomEvent() | ForkFailedEvent() | LossEvent():
+                return True
+            case _:
+                return False
+
+
+def _is_exit_worth_it(event: ExitEvent) -> bool:
+    if event.live_threads > 0:
+        return False
+    if event.status.signo is not None or event.process.is_init:
+        return True
+    return (event.status.exit_code or 0) > _SHELL_BASE
+
+
+def _attached(annotated: Annotated, _: LiveRules) -> LiveLine:
+    event: AttachedEvent = annotated.event  # type: ignore[assignment]
+    return LiveLine(
+        event.boot_ns,
+        "watching",
+        f"{event.target.description}: what happens from here on is seen",
+        None,
+        None,
+        "",
+        Style.GOOD,
+    )
+
+
+def _exit(annotated: Annotated, rules: LiveRules) -> LiveLine | None:
+    event: ExitEvent = annotated.event  # type: ignore[assignment]
+    if event.live_threads > 0:
+        return None
+    status = event.status
+    is_init = " (PID 1)" if event.process.is_init else ""
+    if status.signo is not None:
+        label, style = "killed", Style.ERROR
+        after = f"{is_init} died of {status.signal_name}"
+        if annotated.cause is not None:
+            after += f": {CAUSE_SHORT[annotated.cause]}"
+        if status.core_dumped:
+            after += " (core dumped)"
+    else:
+        label = "ended"
+        style = Style.STRONG if is_init else Style.PLAIN
+        after = f"{is_init} ended with code {status.exit_code}"
+    return _about(annotated, rules, label, after, style)
+
+
+def _reap(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    kind = annotated.reap_kind or ReapKind.UNKNOWN
+    after = f" {REAP_MEANING[kind]}"
+    if annotated.reaper_comm is not None and kind in (ReapKind.PARENT, ReapKind.ADOPTER):
+        after += f", {_named(annotated.reaper_comm, annotated.reaper_host_pid)},"
+    if annotated.zombie_ns:
+        after += f" after {format_duration(annotated.zombie_ns)} as a zombie"
+    style = Style.WARNING if (annotated.zombie_ns or 0) >= rules.min_zombie_ns else Style.PLAIN
+    return _about(annotated, rules, "reaped", after, style)
+
+
+def _signal(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    event: SignalEvent = annotated.event  # type: ignore[assignment]
+    actor = event.actor
+    if event.is_notification:
+        sender = " (a child ended)"
+    elif event.actor_is_self and is_sent_by_process(annotated):
+        sender = " from itself"
+    elif is_sent_by_process(annotated):
+        sender = f" from {explain_sender(actor.comm, actor.host_pid, actor.chain)}"
+    else:
+        sender = f", {explain_trigger(annotated.cause, actor.comm, actor.host_pid)}"
+    is_init = " (PID 1)" if event.process.is_init else ""
+    fate = _signal_fate(event)
+    style = Style.WARNING if annotated.is_turning_point else Style.PLAIN
+    return _about(
+        annotated,
+        rules,
+        "signal",
+        f"{is_init}{sender}{f': {fate}' if fate else ''}",
+        style,
+        before=f"{signal_name(event.signo)} to ",
+    )
+
+
+def _signal_fate(event: SignalEvent) -> str:
+    if event.target_live_threads == 0 and event.target_exit_state:
+        return "it was dead already"
+    if event.result is SignalResult.IGNORED:
+        if event.target_unkillable and event.disposition is Disposition.DEFAULT:
+            return "dropped, PID 1 has no handler for it"
+        return "ignored"
+    return {
+        SignalResult.ALREADY_PENDING: "one was waiting already",
+        SignalResult.OVERFLOW: "refused, too many are waiting",
+        SignalResult.LOST_INFO: "its details were lost, too many are waiting",
+    }.get(
+        event.result,
+        {
+            Disposition.CAUGHT: "it has a handler",
+            Disposition.BLOCKED: "blocked for now",
+        }.get(event.disposition, ""),
+    )
+
+
+def _oom(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    event: OomEvent = annotated.event  # type: ignore[assignment]
+    asker = _named(event.actor.comm, event.actor.host_pid)
+    after = f" was chosen by the out-of-memory killer; {asker} had asked for memory"
+    return _about(annotated, rules, "oom", after, Style.ERROR)
+
+
+def _teardown(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    event: TeardownEvent = annotated.event  # type: ignore[assignment]
+    if event.phase is TeardownPhase.BEGIN:
+        after = " ended: the kernel kills what is left in its PID namespace"
+    else:
+        after = ": its PID namespace is empty now"
+    return _about(annotated, rules, "teardown", after, Style.STRONG)
+
+
+def _fork_failed(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    event: ForkFailedEvent = annotated.event  # type: ignore[assignment]
+    number = abs(event.errno)
+    after = f" could not fork: {errno.errorcode.get(number, number)}"
+    return _about(annotated, rules, "fork", after, Style.ERROR)
+
+
+def _fork(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    event: ForkEvent = annotated.event  # type: ignore[assignment]
+    parent = _named(event.creator.comm, event.creator.host_pid)
+    return _about(annotated, rules, "fork", f" was forked by {parent}", Style.DIM)
+
+
+def _exec(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    return _about(annotated, rules, "exec", " is what it runs now", Style.DIM)
+
+
+def _process(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    event: ProcessEvent = annotated.event  # type: ignore[assignment]
+    after = " was a zombie before" if event.is_zombie else " was there before"
+    return _about(annotated, rules, "process", after, Style.DIM)
+
+
+def _loss(annotated: Annotated, _: LiveRules) -> LiveLine | None:
+    event: LossEvent = annotated.event  # type: ignore[assignment]
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(event.lost.items()) if count)
+    if not counts:
+        return None
+    text = f"{counts} events could not be taken in; from here on the picture has gaps"
+    return LiveLine(event.boot_ns, "LOST", text, None, None, "", Style.ERROR)
+
+
+def _about(
+    annotated: Annotated,
+    rules: LiveRules,
+    label: str,
+    after: str,
+    style: Style,
+    *,
+    before: str = "",
+) -> LiveLine:
+    process: ProcessSnapshot = annotated.event.process  # type: ignore[union-attr]
+    return LiveLine(
+        annotated.event.boot_ns,
+        label,
+        before,
+        rules.subject(annotated, process),
+        process.host_pid,
+        after,
+        style,
+    )
+
+
+def _named(comm: str, host_pid: int | None) -> str:
+    return comm if host_pid is None else f"{comm}[{host_pid}]"
+
+
+_WRITERS: dict[type, Callable[[Any, LiveRules], LiveLine | None]] = {
+    AttachedEvent: _attached,
+    ProcessEvent: _process,
+    ForkEvent: _fork,
+    ExecEvent: _exec,
+    ExitEvent: _exit,
+    ReapEvent: _reap,
+    SignalEvent: _signal,
+    TeardownEvent: _teardown,
+    OomEvent: _oom,
+    ForkFailedEvent: _fork_failed,
+    LossEvent: _loss,
+}
