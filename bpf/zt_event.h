@@ -18,37 +18,37 @@
 #define ZT_CHAIN_LEN 4
 
 /* Which fact a record states. The numbers are part of the capture format. */
-#define ZT_KIND_PROCESS 1	/* was there before: from the task iterator */
-#define ZT_KIND_FORK 2		/* a new process (never a new thread) */
+#define ZT_KIND_PROCESS 1 /* was there before: from the task iterator */
+#define ZT_KIND_FORK 2	  /* a new process (never a new thread) */
 #define ZT_KIND_EXEC 3
-#define ZT_KIND_EXIT_BEGIN 4	/* do_exit entered by the last thread */
-#define ZT_KIND_EXIT 5		/* a thread group ended, or its leader did */
-#define ZT_KIND_REAP 6		/* release_task: the exact moment */
-#define ZT_KIND_FREE 7		/* sched_process_free: after the reap */
-#define ZT_KIND_SIGNAL 8	/* signal_generate */
-#define ZT_KIND_DELIVER 9	/* signal_deliver */
-#define ZT_KIND_TEARDOWN_BEGIN 10	/* zap_pid_ns_processes entered */
-#define ZT_KIND_TEARDOWN_END 11	/* zap_pid_ns_processes returned */
-#define ZT_KIND_OOM 12		/* mark_victim */
-#define ZT_KIND_FORK_FAILED 13	/* kernel_clone returned an error */
+#define ZT_KIND_EXIT_BEGIN 4	  /* do_exit entered by the last thread */
+#define ZT_KIND_EXIT 5		  /* a thread group ended, or its leader did */
+#define ZT_KIND_REAP 6		  /* release_task: the exact moment */
+#define ZT_KIND_FREE 7		  /* sched_process_free: after the reap */
+#define ZT_KIND_SIGNAL 8	  /* signal_generate */
+#define ZT_KIND_DELIVER 9	  /* signal_deliver */
+#define ZT_KIND_TEARDOWN_BEGIN 10 /* zap_pid_ns_processes entered */
+#define ZT_KIND_TEARDOWN_END 11	  /* zap_pid_ns_processes returned */
+#define ZT_KIND_OOM 12		  /* mark_victim */
+#define ZT_KIND_FORK_FAILED 13	  /* kernel_clone returned an error */
 #define ZT_KIND_COUNT 14
 
 /* flags: facts about the subject and about current, taken in the hook. */
-#define ZT_F_CUR_EXITING (1u << 0)	/* current has PF_EXITING */
-#define ZT_F_CUR_REAPER (1u << 1)	/* current is child_reaper of a namespace of the subject */
-#define ZT_F_CUR_SELF (1u << 2)		/* current belongs to the subject's thread group */
-#define ZT_F_CUR_TRACER (1u << 3)	/* current's thread group ptraces the subject */
-#define ZT_F_CUR_COMPAT (1u << 4)	/* current is in a 32-bit system call: sys_nr is of that table */
-#define ZT_F_CUR_KTHREAD (1u << 5)	/* current is a kernel thread */
-#define ZT_F_GROUP_EXIT (1u << 6)	/* SIGNAL_GROUP_EXIT was set on the subject */
-#define ZT_F_UNKILLABLE (1u << 7)	/* SIGNAL_UNKILLABLE: a namespace's init */
-#define ZT_F_BLOCKED (1u << 8)		/* the signal is in the subject thread's blocked mask */
-#define ZT_F_GROUP (1u << 9)		/* sent to the process, not to one thread */
-#define ZT_F_NOTIFY (1u << 10)		/* an exit notification: child_pid says of whom */
-#define ZT_F_PTRACED (1u << 11)		/* the subject is traced */
-#define ZT_F_GROUP_DEAD (1u << 12)	/* the last thread of the subject is gone */
-#define ZT_F_NOCLDWAIT (1u << 13)	/* the parent's SIGCHLD action has SA_NOCLDWAIT */
-#define ZT_F_INIT (1u << 14)		/* the subject is its namespace's child_reaper */
+#define ZT_F_CUR_EXITING (1u << 0) /* current has PF_EXITING */
+#define ZT_F_CUR_REAPER (1u << 1)  /* current is child_reaper of a namespace of the subject */
+#define ZT_F_CUR_SELF (1u << 2)	   /* current belongs to the subject's thread group */
+#define ZT_F_CUR_TRACER (1u << 3)  /* current's thread group ptraces the subject */
+#define ZT_F_CUR_COMPAT (1u << 4)  /* current is in a 32-bit system call: sys_nr is of that table */
+#define ZT_F_CUR_KTHREAD (1u << 5) /* current is a kernel thread */
+#define ZT_F_GROUP_EXIT (1u << 6)  /* SIGNAL_GROUP_EXIT was set on the subject */
+#define ZT_F_UNKILLABLE (1u << 7)  /* SIGNAL_UNKILLABLE: a namespace's init */
+#define ZT_F_BLOCKED (1u << 8)	   /* the signal is in the subject thread's blocked mask */
+#define ZT_F_GROUP (1u << 9)	   /* sent to the process, not to one thread */
+#define ZT_F_NOTIFY (1u << 10)	   /* an exit notification: child_pid says of whom */
+#define ZT_F_PTRACED (1u << 11)	   /* the subject is traced */
+#define ZT_F_GROUP_DEAD (1u << 12) /* the last thread of the subject is gone */
+#define ZT_F_NOCLDWAIT (1u << 13)  /* the parent's SIGCHLD action has SA_NOCLDWAIT */
+#define ZT_F_INIT (1u << 14)	   /* the subject is its namespace's child_reaper */
 
 /* Signal actions: of the subject for SIGNAL and DELIVER, see each field. */
 #define ZT_ACTION_DEFAULT 0
@@ -57,9 +57,9 @@
 #define ZT_ACTION_UNKNOWN 3
 
 /* What the siginfo pointer of signal_generate was. */
-#define ZT_INFO_NOINFO 0	/* SEND_SIG_NOINFO */
-#define ZT_INFO_PRIV 1		/* SEND_SIG_PRIV */
-#define ZT_INFO_POINTER 2	/* a filled siginfo */
+#define ZT_INFO_NOINFO 0  /* SEND_SIG_NOINFO */
+#define ZT_INFO_PRIV 1	  /* SEND_SIG_PRIV */
+#define ZT_INFO_POINTER 2 /* a filled siginfo */
 
 struct zt_event {
 	unsigned long long boot_ns;
@@ -67,7 +67,7 @@ struct zt_event {
 	/* The subject: whom the record is about, and its parent (real_parent). */
 	unsigned long long start_boot_ns;
 	unsigned long long parent_start_boot_ns;
-	unsigned long long init_start_boot_ns;	/* of its namespace's init */
+	unsigned long long init_start_boot_ns; /* of its namespace's init */
 	unsigned long long cgroup_id;
 
 	/* current, in whose context the hook ran. */
@@ -81,39 +81,39 @@ struct zt_event {
 	unsigned int flags;
 	unsigned int host_pid;
 	unsigned int host_tid;
-	unsigned int ns_pid;		/* in its innermost namespace */
+	unsigned int ns_pid; /* in its innermost namespace */
 	unsigned int parent_host_pid;
-	unsigned int pidns_inum;	/* innermost */
+	unsigned int pidns_inum; /* innermost */
 	unsigned int pidns_level;
 	unsigned int parent_pidns_inum;
-	unsigned int tracer_host_pid;	/* task->parent where ptraced */
-	unsigned int live_threads;	/* signal->live */
+	unsigned int tracer_host_pid; /* task->parent where ptraced */
+	unsigned int live_threads;    /* signal->live */
 	unsigned int exit_state;
-	int exit_code;			/* wait status, as wait_task_zombie computes it */
+	int exit_code; /* wait status, as wait_task_zombie computes it */
 	int exit_signal;
 
 	unsigned int cur_host_pid;
 	unsigned int cur_host_tid;
-	unsigned int cur_ns_pid;	/* as the subject's namespace sees it; 0 = outside */
-	int sys_nr;			/* -1: not in a system call, or not known */
+	unsigned int cur_ns_pid; /* as the subject's namespace sees it; 0 = outside */
+	int sys_nr;		 /* -1: not in a system call, or not known */
 
 	int sig;
 	int si_code;
-	unsigned int si_pid;		/* as the subject's namespace sees it */
-	unsigned int child_pid;		/* NOTIFY: host pid of the child, if known */
+	unsigned int si_pid;	/* as the subject's namespace sees it */
+	unsigned int child_pid; /* NOTIFY: host pid of the child, if known */
 	int pdeath_signal;
-	int error;			/* FORK_FAILED: the negative errno */
+	int error; /* FORK_FAILED: the negative errno */
 
-	unsigned char info;		/* ZT_INFO_* */
-	unsigned char result;		/* TRACE_SIGNAL_* */
-	unsigned char action;		/* of the subject for sig */
-	unsigned char parent_sigchld;	/* the parent's action for SIGCHLD */
-	unsigned char own_sigchld;	/* PROCESS: the subject's own */
+	unsigned char info;	      /* ZT_INFO_* */
+	unsigned char result;	      /* TRACE_SIGNAL_* */
+	unsigned char action;	      /* of the subject for sig */
+	unsigned char parent_sigchld; /* the parent's action for SIGCHLD */
+	unsigned char own_sigchld;    /* PROCESS: the subject's own */
 	unsigned char pad[3];
 
-	char comm[ZT_COMM_LEN];		/* of the thread-group leader */
+	char comm[ZT_COMM_LEN]; /* of the thread-group leader */
 	char parent_comm[ZT_COMM_LEN];
-	char cur_comm[ZT_COMM_LEN];	/* of current's thread-group leader */
+	char cur_comm[ZT_COMM_LEN]; /* of current's thread-group leader */
 
 	/* Ancestors of current, nearest first; SIGKILL and the stop signals. */
 	char chain_comm[ZT_CHAIN_LEN][ZT_COMM_LEN];

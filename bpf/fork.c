@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Hook:    raw tracepoint sched_process_fork
+ * Where:   kernel_clone(), before the child runs; current called clone
+ * Since:   ever
+ * Cost:    two reads per new thread, one filter check per new process
+ * Unseen:  nothing. The tracepoint's own parent is the caller, which with
+ *          CLONE_PARENT is not the one who must reap: real_parent is read
+ */
+int zt_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	const void *child = (const void *)ctx->args[1];
+	const struct zt_config *config = zt_get_config();
+	struct zt_event *e;
+
+	if (!config || task_struct__pid(child) != task_struct__tgid(child))
+		return 0;
+	if (!zt_task_wanted(config, child))
+		return 0;
+	e = zt_reserve(ZT_KIND_FORK);
+	if (!e)
+		return 0;
+	zt_fill_current(e, zt_fill_subject(e, child));
+	zt_events.ringbuf_submit(e, 0);
+	return 0;
+}

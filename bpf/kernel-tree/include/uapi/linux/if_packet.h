@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+#ifndef ZT_UAPI_LINUX_IF_PACKET_H
+#define ZT_UAPI_LINUX_IF_PACKET_H
+
+/* BCC includes it; nothing in it is used. */
+#include <linux/types.h>
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Hook:    BPF iterator over tasks
+ * Where:   a read() of the tracer; called for every task of its PID namespace
+ * Since:   5.8
+ * Cost:    paid by the tracer: a filter check per thread, once
+ * Unseen:  tasks outside the tracer's own PID namespace
+ *
+ * The name is BCC's: it tells the attach type from the prefix.
+ */
+struct bpf_iter_meta {
+	void *seq;
+	u64 session_id;
+	u64 seq_num;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	void *task;
+};
+
+/* A record does not fit on the stack beside what else is there. */
+BPF_PERCPU_ARRAY(zt_scratch, struct zt_event, 1);
+
+int bpf_iter__task(struct bpf_iter__task *ctx)
+{
+	const void *task = ctx->task;
+	const struct zt_config *config = zt_get_config();
+	struct zt_action action;
+	struct zt_event *e;
+	int zero = 0;
+
+	if (!task || !config || task_struct__pid(task) != task_struct__tgid(task))
+		return 0;
+	if (!zt_task_wanted(config, task))
+		return 0;
+	e = zt_scratch.lookup(&zero);
+	if (!e)
+		return 0;
+	zt_clear(e, ZT_KIND_PROCESS);
+	zt_fill_subject(e, task);
+	action = zt_action_of(task, ZT_SIGCHLD);
+	e->own_sigchld = zt_action_kind(action.handler);
+	e->pdeath_signal = task_struct__pdeath_signal(task);
+
+	/* Dead before we came: its release must pass nevertheless. */
+	if (e->live_threads == 0) {
+		struct zt_tracked_key key = {};
+		struct zt_tracked tracked = {};
+
+		key.start_boot_ns = e->start_boot_ns;
+		key.host_pid = e->host_pid;
+		tracked.ns_pid = e->ns_pid;
+		tracked.pidns_inum = e->pidns_inum;
+		tracked.pidns_level = e->pidns_level;
+		tracked.init_start_boot_ns = e->init_start_boot_ns;
+		tracked.cgroup_id = e->cgroup_id;
+		if (!zt_tracked.lookup(&key) && zt_tracked.update(&key, &tracked))
+			zt_count_drop(ZT_KIND_FREE);
+	}
+	bpf_seq_write(ctx->meta->seq, e, sizeof(*e));
+	return 0;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Hook:    raw tracepoint signal_generate
+ * Where:   __send_signal(): a signal is made; current is the sender, or just in
+ *          whose context the kernel raised it. Exit notifications come by here
+ * Since:   ever
+ * Cost:    one filter check per signal of the host (two for SIGCHLD)
+ * Unseen:  signals the tracer injects (PTRACE_CONT), SIGKILL among threads of a
+ *          process, strict seccomp: none of them is generated
+ */
+#define ZT_CLD_EXITED 1
+#define ZT_CLD_DUMPED 3
+
+int zt_signal(struct bpf_raw_tracepoint_args *ctx)
+{
+	int sig = (int)ctx->args[0];
+	u64 info = ctx->args[1];
+	const void *task = (const void *)ctx->args[2];
+	const void *cur = (const void *)bpf_get_current_task();
+	const struct zt_config *config = zt_get_config();
+	const void *cur_leader, *ns;
+	bool wanted, notify = false;
+	struct zt_action action;
+	struct zt_event *e;
+	u32 cur_tgid, si_pid = 0;
+	int si_code = 0;
+	u64 blocked;
+
+	if (!config)
+		return 0;
+	cur_leader = task_struct__group_leader(cur);
+	cur_tgid = task_struct__tgid(cur);
+	/* 0 is SEND_SIG_NOINFO, 1 SEND_SIG_PRIV. */
+	if (info > 1) {
+		const void *siginfo = (const void *)info;
+
+		si_code = kernel_siginfo__si_code(siginfo);
+		si_pid = kernel_siginfo___sifields__kill__pid(siginfo);
+		/*
+		 * do_notify_parent(). Nobody can forge it: the kernel lets a
+		 * process send such a code to itself only. A child may have
+		 * another signal than SIGCHLD in its exit_signal; faults use
+		 * the same codes, but their victim is not exiting.
+		 */
+		if (si_code >= ZT_CLD_EXITED && si_code <= ZT_CLD_DUMPED &&
+		    cur_tgid != task_struct__tgid(task))
+			notify = sig == ZT_SIGCHLD || (task_struct__flags(cur) & ZT_PF_EXITING &&
+						       sig == task_struct__exit_signal(cur_leader));
+	}
+	wanted = zt_task_wanted(config, task);
+	if (!wanted && notify)
+		wanted = zt_task_wanted(config, cur_leader);
+	if (!wanted)
+		return 0;
+
+	e = zt_reserve(ZT_KIND_SIGNAL);
+	if (!e)
+		return 0;
+	ns = zt_fill_subject(e, task);
+	zt_fill_current(e, ns);
+
+	action = zt_action_of(task, sig);
+	blocked = task_struct__blocked_sig(task) | task_struct__real_blocked_sig(task);
+	e->sig = sig;
+	e->info = info > 1 ? ZT_INFO_POINTER : (u8)info;
+	e->si_code = si_code;
+	e->si_pid = si_pid;
+	e->result = (u8)ctx->args[4];
+	e->pdeath_signal = task_struct__pdeath_signal(task);
+	e->action = zt_action_kind(action.handler);
+	/* sigtimedwait() unblocks what it waits for; real_blocked remembers. */
+	if ((blocked >> ((sig - 1) & 63)) & 1)
+		e->flags |= ZT_F_BLOCKED;
+	if (ctx->args[3] & 0xffffffff)
+		e->flags |= ZT_F_GROUP;
+
+	if (notify) {
+		e->flags |= ZT_F_NOTIFY;
+		/* NOCLDWAIT speaks of the one notified, not of its own parent. */
+		e->flags &= ~ZT_F_NOCLDWAIT;
+		if (action.flags & ZT_SA_NOCLDWAIT)
+			e->flags |= ZT_F_NOCLDWAIT;
+		/* Otherwise a dying father hands on a zombie, or a tracer does. */
+		if (zt_number_in(cur_leader, e->pidns_level, ns) == si_pid &&
+		    zt_live(cur_leader) == 0) {
+			e->child_pid = cur_tgid;
+			e->child_start_boot_ns = e->cur_start_boot_ns;
+		}
+	} else {
+		if (task_struct__ptrace(task) &&
+		    task_struct__tgid(task_struct__parent(task)) == cur_tgid)
+			e->flags |= ZT_F_CUR_TRACER;
+		if (zt_current_reaps(task))
+			e->flags |= ZT_F_CUR_REAPER;
+		/* SIGCHLD (stops) and SIGURG (a Go runtime's) are many and harmless. */
+		if (sig != ZT_SIGCHLD && sig != ZT_SIGURG)
+			zt_fill_chain(e);
+	}
+	zt_events.ringbuf_submit(e, 0);
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The maps both sides know. Sizes come from the loader (-D).
+ */
+#ifndef ZT_MAPS_H
+#define ZT_MAPS_H
+
+/* What to let through; one element, written by user space. */
+struct zt_config {
+	u32 everything;
+	u32 n_pidns;
+	u32 n_cgroups;
+	u32 pad;
+};
+
+/* A dead process which the parent has still to reap. */
+struct zt_tracked_key {
+	u64 start_boot_ns;
+	u32 host_pid;
+	u32 pad;
+};
+
+/* What is gone from the task_struct when sched_process_free runs. */
+struct zt_tracked {
+	u64 init_start_boot_ns;
+	u64 cgroup_id;
+	u32 ns_pid;
+	u32 pidns_inum;
+	u32 pidns_level;
+	u32 exit_seen;
+};
+
+BPF_RINGBUF_OUTPUT(zt_events, ZT_RING_PAGES);
+BPF_ARRAY(zt_config, struct zt_config, 1);
+BPF_F_TABLE("hash", u32, u32, zt_pidns, 1024, ZT_NO_PREALLOC);
+BPF_F_TABLE("hash", u64, u32, zt_cgroups, 1024, ZT_NO_PREALLOC);
+BPF_F_TABLE("hash", struct zt_tracked_key, struct zt_tracked, zt_tracked, ZT_TRACKED_MAX,
+	    ZT_NO_PREALLOC);
+
+/* Records of each kind that found no room; read and subtracted by user space. */
+BPF_PERCPU_ARRAY(zt_drops, u64, ZT_KIND_COUNT);
+
+static __always_inline void zt_count_drop(u32 kind)
+{
+	u64 *count = zt_drops.lookup(&kind);
+
+	/* A timer interrupt may come in between and drop one of its own. */
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+#endif

@@ -1,0 +1,115 @@
+"""Attaches loaded programs. A descriptor is the attachment: closed, it is gone."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+from tracer.kernel.btf import libbpf
+from tracer.kernel.plan import KPROBE_PMU, Attach, Candidate
+
+_BPF_TRACE_ITER = 28
+_SYS_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
+_PERF_FLAG_FD_CLOEXEC = 8
+_PERF_EVENT_IOC_ENABLE = 0x2400
+_PERF_EVENT_IOC_SET_BPF = 0x40042408
+_PERF_ATTR_BYTES = 112
+_KRETPROBE_BIT = 1
+
+
+class _PerfEventAttr(ctypes.Structure):
+    """The head of struct perf_event_attr (PERF_ATTR_SIZE_VER5)."""
+
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
+        ("config", ctypes.c_uint64),
+        ("sample_period", ctypes.c_uint64),
+        ("sample_type", ctypes.c_uint64),
+        ("read_format", ctypes.c_uint64),
+        ("flags", ctypes.c_uint64),
+        ("wakeup_events", ctypes.c_uint32),
+        ("bp_type", ctypes.c_uint32),
+        ("kprobe_func", ctypes.c_uint64),
+        ("probe_offset", ctypes.c_uint64),
+        ("rest", ctypes.c_uint8 * (_PERF_ATTR_BYTES - 72)),
+    )
+
+
+def attach(candidate: Candidate, program_fd: int) -> int:
+    """Attach one program.
+
+    Args:
+        candidate: How and where.
+        program_fd: The loaded program.
+
+    Returns:
+        The descriptor that keeps it attached; for an iterator the link from
+        which readers are made.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    if candidate.attach is Attach.RAW_TRACEPOINT:
+        return _checked(libbpf().bpf_raw_tracepoint_open(candidate.point.encode(), program_fd))
+    if candidate.attach is Attach.ITERATOR:
+        return _checked(libbpf().bpf_link_create(program_fd, 0, _BPF_TRACE_ITER, None))
+    return _attach_kprobe(
+        candidate.point, program_fd, is_return=candidate.attach is Attach.KRETPROBE
+    )
+
+
+def open_iterator(link_fd: int) -> int:
+    """Start a pass of an iterator.
+
+    Returns:
+        A descriptor to read the pass's output from.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    return _checked(libbpf().bpf_iter_create(link_fd))
+
+
+def _attach_kprobe(function: str, program_fd: int, *, is_return: bool) -> int:
+    """Open a perf event of the kprobe PMU: nothing to clean up in tracefs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    name = ctypes.create_string_buffer(function.encode())
+    attr = _PerfEventAttr(
+        type=int(KPROBE_PMU.read_text()),
+        size=_PERF_ATTR_BYTES,
+        config=_KRETPROBE_BIT if is_return else 0,
+        sample_period=1,
+        wakeup_events=1,
+        kprobe_func=ctypes.addressof(name),
+    )
+    every_process, one_cpu, no_group = -1, 0, -1
+    event_fd = _checked(
+        libc.syscall(
+            ctypes.c_long(_SYS_PERF_EVENT_OPEN[platform.machine()]),
+            ctypes.byref(attr),
+            ctypes.c_int(every_process),
+            ctypes.c_int(one_cpu),
+            ctypes.c_int(no_group),
+            ctypes.c_ulong(_PERF_FLAG_FD_CLOEXEC),
+        )
+    )
+    try:
+        for request, argument in (
+            (_PERF_EVENT_IOC_SET_BPF, program_fd),
+            (_PERF_EVENT_IOC_ENABLE, 0),
+        ):
+            _checked(libc.ioctl(event_fd, ctypes.c_ulong(request), ctypes.c_ulong(argument)))
+    except OSError:
+        os.close(event_fd)
+        raise
+    return event_fd
+
+
+def _checked(result: int) -> int:
+    """Raise for a negative result: -errno of libbpf 1.x, -1 and errno of libc."""
+    if result < 0:
+        code = ctypes.get_errno() or -result
+        raise OSError(code, os.strerror(code))
+    return result

@@ -1,0 +1,168 @@
+"""Compiles and loads the BPF programs in a process of its own, and ends.
+
+BCC brings a whole compiler into memory (124 MB resident). It stays here: the
+descriptors of the maps and programs go to the parent over a socket, and with
+them everything that keeps them alive.
+
+Run as ``python -m tracer.kernel.load_child FD OPTIONS``. stderr is a file of the
+parent's, for what clang and the verifier say.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import socket
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from tracer.errors import ZomtraceError
+from tracer.kernel import plan, view
+from tracer.kernel.btf import KernelBtf
+from tracer.wire.layout import bpf_directory
+
+_HEADERS = (
+    "zt_event.h",
+    "zt_maps.h",
+    "zt_task.h",
+    "zt_filter.h",
+    "zt_record.h",
+    "zt_probe.h",
+)
+_MAPS = ("zt_events", "zt_config", "zt_pidns", "zt_cgroups", "zt_tracked", "zt_drops")
+
+# enum bpf_prog_type
+_PROGRAM_TYPES = {
+    plan.Attach.KPROBE: 2,
+    plan.Attach.KRETPROBE: 2,
+    plan.Attach.RAW_TRACEPOINT: 17,
+    plan.Attach.ITERATOR: 26,
+}
+
+
+def _version_code() -> int:
+    """What BCC wants to be told; nothing of ours looks at it."""
+    numbers = [int(part) for part in platform.release().split("-")[0].split(".")[:3]]
+    major, minor, patch = [*numbers, 0, 0][:3]
+    return (major << 16) + (minor << 8) + min(patch, 255)
+
+
+def _source_text(view_text: str, files: Iterable[str]) -> str:
+    """Put the view, the headers and the hooks into the one file BCC compiles.
+
+    BCC makes programs of functions in its main file only; ``#line`` keeps
+    clang's messages pointing at the real ones.
+    """
+    directory = bpf_directory()
+    parts = (
+        f'#line 1 "{name}"\n{(directory / name).read_text()}'
+        for name in (*_HEADERS, *dict.fromkeys(files))
+    )
+    return "\n".join((view_text, *parts))
+
+
+def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    """Compile and load everything this kernel can use.
+
+    Args:
+        options: ``ring_pages``, ``tracked_max``, ``cgroup_v1``,
+            ``kprobes_refused``.
+
+    Returns:
+        The answer for the parent, and the descriptors it refers to by index.
+    """
+    began = time.monotonic()
+    with KernelBtf() as btf:
+        features = view.read_features(btf)
+        view_text = view.render_view(
+            btf, features, machine=platform.machine(), cgroup_v1=options["cgroup_v1"]
+        )
+    viewed = time.monotonic()
+    candidates = [
+        candidate
+        for _, candidate, reason in plan.usable_candidates(
+            features, kprobes_refused=options["kprobes_refused"]
+        )
+        if reason is None
+    ]
+    directory = bpf_directory()
+    os.environ["BCC_KERNEL_SOURCE"] = str(directory / "kernel-tree")
+    from bcc import BPF
+    from bcc.libbcc import lib as libbcc
+
+    imported = time.monotonic()
+    module = BPF(
+        text=_source_text(view_text, [c.source_file for c in candidates]),
+        cflags=[
+            f"-I{directory}",
+            "-Wno-unused-function",
+            "-DPAGE_SIZE=4096",
+            f"-DLINUX_VERSION_CODE={_version_code()}",
+            f"-DZT_RING_PAGES={options['ring_pages']}",
+            f"-DZT_TRACKED_MAX={options['tracked_max']}",
+        ],
+    )
+    compiled = time.monotonic()
+    fds: list[int] = []
+    programs: dict[str, int] = {}
+    refused: dict[str, str] = {}
+    logs: dict[str, list[int]] = {}
+    for candidate in candidates:
+        log_start = os.lseek(2, 0, os.SEEK_CUR)
+        try:
+            function = module.load_func(candidate.program, _PROGRAM_TYPES[candidate.attach])
+        except Exception as error:  # noqa: BLE001  BCC raises nothing narrower
+            refused[candidate.program] = os.strerror(ctypes.get_errno()) or str(error)
+            logs[candidate.program] = [log_start, os.lseek(2, 0, os.SEEK_CUR)]
+            continue
+        programs[candidate.program] = len(fds)
+        fds.append(function.fd)
+    maps = {}
+    for name in _MAPS:
+        maps[name] = len(fds)
+        fds.append(libbcc.bpf_table_fd(module.module, name.encode()))
+    loaded = time.monotonic()
+    answer = {
+        "features": {**asdict(features), "functions": sorted(features.functions)},
+        "programs": programs,
+        "refused": refused,
+        "logs": logs,
+        "maps": maps,
+        "seconds": {
+            "view": viewed - began,
+            "import": imported - viewed,
+            "compile": compiled - imported,
+            "load": loaded - compiled,
+        },
+    }
+    return answer, fds
+
+
+def main() -> None:
+    """Load, hand over, end without BCC's cleaning up."""
+    parent = socket.socket(fileno=int(sys.argv[1]))
+    options = json.loads(sys.argv[2])
+    fds: list[int] = []
+    try:
+        answer, fds = load(options)
+    except ZomtraceError as error:
+        answer = {"error": error.message, "hint": error.hint}
+    except ImportError as error:
+        answer = {"missing": str(error)}
+    except Exception as error:  # noqa: BLE001  BCC raises nothing narrower
+        answer = {"failed": f"{type(error).__name__}: {error}", "errno": ctypes.get_errno()}
+    sys.stderr.flush()
+    try:
+        socket.send_fds(parent, [json.dumps(answer).encode()], fds)
+    except BrokenPipeError:
+        os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

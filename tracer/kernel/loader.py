@@ -1,0 +1,252 @@
+"""Starts the process that compiles the BPF programs, and takes them over."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tracer.errors import BpfUnavailableError, PrivilegeError, ZomtraceError
+from tracer.kernel.maps import BpfMap
+from tracer.kernel.view import KernelFeatures
+from tracer.wire.layout import CONSTANTS
+
+TRACKED_MAX = 131072
+"""How many dead, unreaped processes of the target can be followed."""
+
+LOCKDOWN = Path("/sys/kernel/security/lockdown")
+
+_ANSWER_TIMEOUT_S = 120.0
+"""Compiling takes 0.3 s; half a minute in an emulated guest under load."""
+
+_MAX_ANSWER_BYTES = 1 << 16
+_MAX_FDS = 64
+_MAP_SIZES = {
+    "zt_config": (4, 16, 1),
+    "zt_pidns": (4, 4, 1024),
+    "zt_cgroups": (8, 4, 1024),
+    "zt_tracked": (16, 32, TRACKED_MAX),
+    "zt_drops": (4, 8, CONSTANTS["ZT_KIND_COUNT"]),
+}
+_VERIFIER_NOISE = re.compile(
+    r"^(processed \d+ insns|verification time|stack depth|$|HINT:|bpf: Failed|from \d+ to|\d+: )"
+)
+
+
+@dataclass(slots=True)
+class LoadedPrograms:
+    """Maps and programs that were handed over. Closing gives them back.
+
+    Args:
+        features: What the kernel's BTF said.
+        programs: C function to descriptor, for those the kernel accepted.
+        refused: C function to one line of why, for the others.
+        maps: By name.
+        log: All that clang and the verifier had to say.
+        seconds: What took how long.
+    """
+
+    features: KernelFeatures
+    programs: dict[str, int]
+    refused: dict[str, str]
+    maps: dict[str, BpfMap]
+    log: str
+    seconds: dict[str, float]
+    _fds: list[int] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close every descriptor; may be called twice."""
+        while self._fds:
+            os.close(self._fds.pop())
+
+
+class LoadJob:
+    """One run of the compiling process, from its start to its answer.
+
+    Args:
+        ring_bytes: Size of the ring; a power of two, pages at least.
+        cgroup_v1: Tell containers apart by cgroup v1's pids controller.
+        kprobes_refused: Why no kprobe shall be loaded, or None.
+    """
+
+    def __init__(self, *, ring_bytes: int, cgroup_v1: bool, kprobes_refused: str | None) -> None:
+        self._ring_bytes = ring_bytes
+        options = {
+            "ring_pages": ring_bytes // os.sysconf("SC_PAGESIZE"),
+            "tracked_max": TRACKED_MAX,
+            "cgroup_v1": cgroup_v1,
+            "kprobes_refused": kprobes_refused,
+        }
+        self._log_fd = os.memfd_create("zomtrace-bpf-log")
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            # -P: never import from the directory we happen to be started in.
+            # A process group of its own: Ctrl-C is for us to deal with.
+            self._child = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "tracer.kernel.load_child",
+                    str(theirs.fileno()),
+                    json.dumps(options),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._log_fd,
+                pass_fds=(theirs.fileno(),),
+                process_group=0,
+            )
+
+    def close(self) -> None:
+        """End the process if it still runs; may be called twice."""
+        self._socket.close()
+        if self._child.poll() is None:
+            self._child.kill()
+        self._child.wait()
+        if self._log_fd >= 0:
+            os.close(self._log_fd)
+            self._log_fd = -1
+
+    def result(self) -> LoadedPrograms:
+        """Wait for the programs.
+
+        Raises:
+            PrivilegeError: The kernel does not let us load any.
+            BpfUnavailableError: BCC is missing, or the programs do not compile.
+        """
+        self._socket.settimeout(_ANSWER_TIMEOUT_S)
+        try:
+            payload, fds, _, _ = socket.recv_fds(
+                self._socket, _MAX_ANSWER_BYTES, _MAX_FDS, socket.MSG_CMSG_CLOEXEC
+            )
+            chunks = [payload]
+            while payload:
+                payload = self._socket.recv(_MAX_ANSWER_BYTES)
+                chunks.append(payload)
+        except TimeoutError:
+            self.close()
+            raise BpfUnavailableError(
+                f"compiling the BPF programs took longer than {_ANSWER_TIMEOUT_S:.0f} s",
+                hint="is the machine overloaded?",
+            ) from None
+        self._child.wait()
+        log = self._read_log()
+        self.close()
+        try:
+            return self._take_over(b"".join(chunks), fds, log)
+        except ZomtraceError:
+            for fd in fds:
+                os.close(fd)
+            raise
+
+    def _read_log(self) -> bytes:
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/self/fd/{self._log_fd}").read_bytes()
+        return b""
+
+    def _take_over(self, payload: bytes, fds: list[int], log: bytes) -> LoadedPrograms:
+        text = log.decode(errors="replace")
+        if not payload:
+            raise BpfUnavailableError(
+                f"the process that compiles the BPF programs ended with status"
+                f" {self._child.returncode}: {_last_line(text) or 'no message'}",
+                hint="run with -v to see its whole output",
+            )
+        answer: dict[str, Any] = json.loads(payload)
+        _raise_failure(answer, text)
+        refused = {
+            name: _refusal(reason, log[slice(*answer["logs"][name])].decode(errors="replace"))
+            for name, reason in answer["refused"].items()
+        }
+        features = answer["features"]
+        maps = {
+            name: BpfMap(name, fds[answer["maps"][name]], *sizes)
+            for name, sizes in {**_MAP_SIZES, "zt_events": (0, 0, self._ring_bytes)}.items()
+        }
+        return LoadedPrograms(
+            features=KernelFeatures(**{**features, "functions": frozenset(features["functions"])}),
+            programs={name: fds[index] for name, index in answer["programs"].items()},
+            refused=refused,
+            maps=maps,
+            log=text,
+            seconds=answer["seconds"],
+            _fds=list(fds),
+        )
+
+
+def _raise_failure(answer: dict[str, Any], log: str) -> None:
+    """Turn what the child could not do into the error the user sees."""
+    if "error" in answer:
+        raise BpfUnavailableError(answer["error"], hint=answer["hint"])
+    if "missing" in answer:
+        raise BpfUnavailableError(
+            f"BCC cannot be imported: {answer['missing']}",
+            hint="install python3-bpfcc (Debian, Ubuntu) or python3-bcc (Fedora) for"
+            f" {sys.executable}; PyPI's bcc is another project",
+        )
+    if "failed" in answer:
+        refuse_by_errno(answer["errno"], "loading BPF programs")
+        raise BpfUnavailableError(
+            f"the BPF programs do not compile: {_first_error(log) or answer['failed']}",
+            hint="run with -v to see all the compiler said",
+        )
+    if not answer["programs"] and os.strerror(errno.EPERM) in answer["refused"].values():
+        refuse_by_errno(errno.EPERM, "loading BPF programs")
+
+
+def refuse_by_errno(code: int, action: str) -> None:
+    """Raise where an errno means that the caller may not use BPF at all.
+
+    Raises:
+        BpfUnavailableError: The kernel is locked down.
+        PrivilegeError: A capability is missing.
+    """
+    if is_locked_down():
+        raise BpfUnavailableError(
+            "this kernel is locked down (confidentiality): BPF may not read its memory",
+            hint="use --source netlink for exits without BPF, or boot with lockdown=integrity",
+        )
+    if code in {errno.EPERM, errno.EACCES}:
+        raise PrivilegeError(
+            f"{action} is not permitted",
+            hint="run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE;"
+            " in a container also without its seccomp filter",
+        )
+
+
+def is_locked_down() -> bool:
+    """Whether lockdown is at confidentiality, which forbids BPF to read memory."""
+    try:
+        return "[confidentiality]" in LOCKDOWN.read_text()
+    except OSError:
+        return False
+
+
+def _refusal(reason: str, log: str) -> str:
+    line = _last_line(log)
+    detail = f"{line} ({reason})" if line else reason
+    return f"the kernel refuses it: {detail}"
+
+
+def _last_line(log: str) -> str:
+    """The last line that says something: the verifier ends with statistics."""
+    for line in reversed(log.splitlines()):
+        if not _VERIFIER_NOISE.match(line.strip()):
+            return line.strip()[:300]
+    return ""
+
+
+def _first_error(log: str) -> str:
+    for line in log.splitlines():
+        if "error:" in line:
+            return line.strip()[:300]
+    return _last_line(log)

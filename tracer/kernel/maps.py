@@ -1,0 +1,103 @@
+"""BPF maps and program counters by file descriptor, through libbpf."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from tracer.errors import BpfUnavailableError
+from tracer.kernel.btf import libbpf
+
+
+@dataclass(frozen=True)
+class BpfMap:
+    """A map that was made elsewhere and whose descriptor we were given.
+
+    Args:
+        name: As in the C sources; for messages.
+        fd: Descriptor; owned by whoever made this object.
+        key_size: Bytes.
+        value_size: Bytes, of one CPU's value in a per-CPU map.
+        max_entries: Capacity; for a ring its size in bytes.
+    """
+
+    name: str
+    fd: int
+    key_size: int
+    value_size: int
+    max_entries: int
+
+    def update(self, key: bytes, value: bytes) -> None:
+        """Set one element.
+
+        Raises:
+            BpfUnavailableError: The map is full.
+        """
+        if libbpf().bpf_map_update_elem(self.fd, key, value, ctypes.c_uint64(0)):
+            code = ctypes.get_errno()
+            hint = None
+            if code == errno.E2BIG:
+                hint = f"at most {self.max_entries} can be traced at once; use --all"
+            raise BpfUnavailableError(
+                f"BPF map {self.name} cannot be written: {os.strerror(code)}", hint=hint
+            )
+
+    def delete(self, key: bytes) -> None:
+        """Remove one element; it is no error if it is not there."""
+        libbpf().bpf_map_delete_elem(self.fd, key)
+
+    def keys(self) -> Iterator[bytes]:
+        """Walk the keys; do not change the map meanwhile."""
+        following = ctypes.create_string_buffer(self.key_size)
+        key = None
+        while libbpf().bpf_map_get_next_key(self.fd, key, following) == 0:
+            key = following.raw
+            yield key
+
+    def per_cpu_sums(self) -> list[int]:
+        """Add up each element of a per-CPU array of u64 over all CPUs."""
+        sums = []
+        key = ctypes.c_uint32()
+        for index in range(self.max_entries):
+            key.value = index
+            failed = libbpf().bpf_map_lookup_elem(
+                self.fd, ctypes.byref(key), ctypes.byref(self._per_cpu_buffer)
+            )
+            sums.append(0 if failed else sum(self._per_cpu_buffer))
+        return sums
+
+    @cached_property
+    def _per_cpu_buffer(self) -> ctypes.Array[ctypes.c_uint64]:
+        # The kernel copies a value for every CPU that could ever come up.
+        cpus: int = libbpf().libbpf_num_possible_cpus()
+        return (ctypes.c_uint64 * cpus)()
+
+
+class ProgramInfo(ctypes.Structure):
+    """The head of struct bpf_prog_info (include/uapi/linux/bpf.h)."""
+
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("before_run_time", ctypes.c_uint64 * 23),
+        ("run_time_ns", ctypes.c_uint64),
+        ("run_cnt", ctypes.c_uint64),
+        ("recursion_misses", ctypes.c_uint64),
+    )
+
+
+def program_misses(fd: int) -> int:
+    """How often the kernel skipped a program because it was running already.
+
+    An interrupt that meets the same hook on the same CPU runs no program. 0 on
+    kernels that neither skip nor count.
+    """
+    info = ProgramInfo()
+    length = ctypes.c_uint32(ctypes.sizeof(info))
+    if libbpf().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(length)):
+        return 0
+    return int(info.recursion_misses)

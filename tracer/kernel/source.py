@@ -1,0 +1,263 @@
+"""The BPF event source: programs in the kernel, records out of the ring."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tracer.errors import BpfUnavailableError, ZomtraceError
+from tracer.kernel import attach, plan
+from tracer.kernel.loader import LoadedPrograms, LoadJob, refuse_by_errno
+from tracer.kernel.maps import BpfMap, program_misses
+from tracer.kernel.plan import Candidate, Row, RowOutcome
+from tracer.kernel.ring import RingReader
+from tracer.model.events import HookState
+from tracer.model.target import KernelFilter
+from tracer.wire.layout import KIND_NAMES, RECORD
+
+TARGET_RING_BYTES = 8 << 20
+HOST_RING_BYTES = 16 << 20
+
+_SEED_READ_BYTES = 1 << 20
+
+
+class BpfSource:
+    """Sees processes through BPF. Use as a context manager.
+
+    The order of calls is ``start``, ``set_filter``, ``attach``, ``seed``, then
+    ``read`` as long as wanted. Everything in the kernel lives by this process's
+    descriptors: however it ends, nothing is left behind.
+
+    Args:
+        everything: Whether the whole host is going to be traced; sizes the ring.
+        ring_bytes: The ring's size instead: a power of two, at least a page.
+        allow_kprobes: False restricts the plan to tracepoints.
+        cgroup_v1: Tell containers apart by cgroup v1's pids controller.
+
+    Raises:
+        ZomtraceError: ``ring_bytes`` is no size a ring can have.
+    """
+
+    def __init__(
+        self,
+        *,
+        everything: bool,
+        ring_bytes: int | None = None,
+        allow_kprobes: bool = True,
+        cgroup_v1: bool = False,
+    ) -> None:
+        self._ring_bytes = ring_bytes or (HOST_RING_BYTES if everything else TARGET_RING_BYTES)
+        page = os.sysconf("SC_PAGESIZE")
+        if self._ring_bytes < page or self._ring_bytes & (self._ring_bytes - 1):
+            raise ZomtraceError(
+                f"a ring cannot have {self._ring_bytes} bytes",
+                hint=f"give a power of two, at least {page}",
+            )
+        self._cgroup_v1 = cgroup_v1
+        self._kprobes_refused = (
+            plan.kprobes_unavailable() if allow_kprobes else "tracepoints alone were asked for"
+        )
+        self._job: LoadJob | None = None
+        self._loaded: LoadedPrograms | None = None
+        self._ring: RingReader | None = None
+        self._links: dict[str, int] = {}
+        self._outcomes: tuple[RowOutcome, ...] = ()
+        self._counted: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begin to compile, in another process; returns at once."""
+        if self._job is None and self._loaded is None:
+            self._job = LoadJob(
+                ring_bytes=self._ring_bytes,
+                cgroup_v1=self._cgroup_v1,
+                kprobes_refused=self._kprobes_refused,
+            )
+
+    def set_filter(self, kernel_filter: KernelFilter) -> None:
+        """Say what the kernel side lets through; may be called again any time.
+
+        Waits for the programs to be loaded.
+
+        Raises:
+            PrivilegeError: A capability is missing.
+            BpfUnavailableError: The programs cannot be had, or the filter is too long.
+        """
+        maps = self._programs().maps
+        _replace_keys(maps["zt_pidns"], "I", kernel_filter.pidns_inums)
+        _replace_keys(maps["zt_cgroups"], "Q", kernel_filter.cgroup_ids)
+        config = struct.pack(
+            "=IIII",
+            kernel_filter.everything,
+            len(kernel_filter.pidns_inums),
+            len(kernel_filter.cgroup_ids),
+            0,
+        )
+        maps["zt_config"].update(bytes(4), config)
+
+    def attach(self) -> tuple[HookState, ...]:
+        """Hang up the hooks: from the return on, everything is seen.
+
+        Returns:
+            What serves each row of the hook plan, and what that costs.
+
+        Raises:
+            PrivilegeError: A capability is missing.
+            BpfUnavailableError: A hook is missing without which there is no trace.
+        """
+        loaded = self._programs()
+        self._outcomes = plan.settle(
+            loaded.features,
+            kprobes_refused=self._kprobes_refused,
+            try_attach=self._try_attach,
+        )
+        return tuple(outcome.state for outcome in self._outcomes)
+
+    @property
+    def outcomes(self) -> tuple[RowOutcome, ...]:
+        """The hook plan as it was attached, with the reasons; for doctor."""
+        return self._outcomes
+
+    @property
+    def log(self) -> str:
+        """What clang and the verifier said; for -v."""
+        return self._programs().log
+
+    @property
+    def load_seconds(self) -> dict[str, float]:
+        """What took how long in the compiling process."""
+        return dict(self._programs().seconds)
+
+    def seed(self) -> npt.NDArray[np.void]:
+        """List what is there already, as PROCESS records, zombies included.
+
+        Call after :meth:`attach`: what happens meanwhile is in the ring, so that
+        nothing falls between the two. Empty where the kernel has no task iterator
+        (its row then has no source).
+
+        Source:
+            The BPF task iterator, over the PID namespace of this process.
+        """
+        link_fd = self._links.get("seed")
+        if link_fd is None:
+            return np.empty(0, RECORD)
+        chunks = []
+        iterator_fd = attach.open_iterator(link_fd)
+        try:
+            while chunk := os.read(iterator_fd, _SEED_READ_BYTES):
+                chunks.append(chunk)
+        finally:
+            os.close(iterator_fd)
+        return np.frombuffer(b"".join(chunks), RECORD)
+
+    def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
+        """Wait for records and take what is there.
+
+        Args:
+            timeout_s: How long to wait at most; 0 only looks, None waits for ever.
+
+        Returns:
+            Records in ring order (nearly by time); empty after a timeout.
+        """
+        ring = self._open_ring()
+        if timeout_s != 0 and not ring.wait(timeout_s):
+            return np.empty(0, RECORD)
+        return ring.drain()
+
+    def take_losses(self) -> dict[str, int]:
+        """Return how many records were lost since the last call, by kind.
+
+        Counts records that found no room in the ring, and runs of a program
+        the kernel skipped because it was interrupted in the midst of itself.
+        """
+        loaded = self._programs()
+        totals = {
+            KIND_NAMES[number]: total
+            for number, total in enumerate(loaded.maps["zt_drops"].per_cpu_sums())
+            if number in KIND_NAMES
+        }
+        for row in plan.ROWS:
+            for candidate in row.candidates:
+                fd = loaded.programs.get(candidate.program)
+                if fd is not None:
+                    totals[row.kind] += program_misses(fd)
+        losses = {
+            kind: total - self._counted.get(kind, 0)
+            for kind, total in totals.items()
+            if total > self._counted.get(kind, 0)
+        }
+        self._counted = totals
+        return losses
+
+    def fileno(self) -> int:
+        """Return the ring's descriptor: readable when there are records."""
+        return self._programs().maps["zt_events"].fd
+
+    def close(self) -> None:
+        """Detach everything; may be called twice."""
+        while self._links:
+            _, fd = self._links.popitem()
+            os.close(fd)
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+        if self._loaded is not None:
+            self._loaded.close()
+            self._loaded = None
+        if self._job is not None:
+            self._job.close()
+            self._job = None
+
+    def _programs(self) -> LoadedPrograms:
+        if self._loaded is None:
+            self.start()
+            assert self._job is not None  # noqa: S101
+            self._loaded = self._job.result()
+            self._job = None
+        return self._loaded
+
+    def _open_ring(self) -> RingReader:
+        if self._ring is None:
+            events = self._programs().maps["zt_events"]
+            self._ring = RingReader(events.fd, events.max_entries, RECORD)
+        return self._ring
+
+    def _try_attach(self, row: Row, candidate: Candidate) -> str | None:
+        loaded = self._programs()
+        program_fd = loaded.programs.get(candidate.program)
+        if program_fd is None:
+            reason = loaded.refused[candidate.program]
+        else:
+            try:
+                self._links[row.name] = attach.attach(candidate, program_fd)
+            except OSError as error:
+                reason = f"it cannot be attached: {error.strerror}"
+                refuse_by_errno(error.errno or 0, f"attaching to {candidate.source}")
+            else:
+                return None
+        if row.required:
+            raise BpfUnavailableError(
+                f"BPF program {candidate.program} ({candidate.source}): {reason}",
+                hint="run with -v to see the verifier's whole log",
+            )
+        return reason
+
+
+def _replace_keys(target: BpfMap, key_format: str, wanted: Iterable[int]) -> None:
+    """Make a set of a hash map: first what is new, then away with the rest."""
+    keys = {struct.pack(f"={key_format}", number) for number in wanted}
+    stale = set(target.keys()) - keys
+    for key in keys:
+        target.update(key, bytes(target.value_size))
+    for key in stale:
+        target.delete(key)
