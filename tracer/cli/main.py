@@ -1,0 +1,138 @@
+"""The command line: ``zomtrace``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from tracer.cli.options import (
+    OutputOptions,
+    output_options,
+    split_commas,
+    target_options,
+    trace_options,
+)
+from tracer.errors import CheckFailedError, UsageError, ZomtraceError
+
+_COMMANDS = {
+    "run": "tracer.cli.run",
+}
+_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Commands whose modules are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands, in the order of the manual."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@target_options
+@trace_options
+@output_options
+@click.version_option(package_name="zomtrace", prog_name="zomtrace")
+@click.pass_context
+def cli(
+    ctx: click.Context,
+    containers: tuple[str, ...],
+    pidns_inums: tuple[int, ...],
+    cgroups: tuple[str, ...],
+    everything: bool,
+    duration_s: float | None,
+    min_zombie_s: float,
+    no_kprobes: bool,
+    **output: Any,
+) -> None:
+    """Trace who killed what in a container, and who leaves zombies.
+
+    `zomtrace -c web` watches until the container ends or Ctrl-C, then reports:
+    which processes got SIGKILL, who sent it and why, which zombies went
+    unreaped and by whose fault.
+    """
+    if ctx.invoked_subcommand is not None:
+        named = [*containers, *(str(i) for i in pidns_inums), *cgroups]
+        if named or everything or duration_s is not None or any(
+            value for key, value in output.items() if key != "fail_on" or value
+        ):
+            raise UsageError(
+                f"options of {ctx.invoked_subcommand} go behind its name",
+                hint=f"zomtrace {ctx.invoked_subcommand} --help lists them",
+            )
+        return
+    from tracer.cli.watch import watch_targets
+
+    watch_targets(
+        containers=split_commas(containers),
+        pidns_inums=pidns_inums,
+        cgroups=cgroups,
+        everything=everything,
+        duration_s=duration_s,
+        min_zombie_s=min_zombie_s,
+        no_kprobes=no_kprobes,
+        output_options=OutputOptions(**output),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        result = cli.main(args=arguments, prog_name="zomtrace", standalone_mode=False)
+    except CheckFailedError as error:
+        _complain(error)
+        return error.exit_code
+    except ZomtraceError as error:
+        _complain(error)
+        return error.exit_code
+    except click.exceptions.Abort:
+        return _interrupted()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _interrupted()
+    except BrokenPipeError:
+        # Nobody reads on: not worth a word.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    click.echo("zomtrace: interrupted twice: ended without a report", err=True)
+    return _INTERRUPTED
+
+
+def _complain(error: ZomtraceError) -> None:
+    click.echo(f"zomtrace: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""``zomtrace -c``, ``--pidns``, ``--cgroup``, ``--all``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from tracer.cli.options import OutputOptions
+from tracer.cli.output import Output
+from tracer.session.trace import Trace, TraceOptions
+from tracer.session.watch import TargetOptions, watch
+
+
+def watch_targets(
+    *,
+    containers: Sequence[str],
+    pidns_inums: Sequence[int],
+    cgroups: Sequence[str],
+    everything: bool,
+    duration_s: float | None,
+    min_zombie_s: float,
+    no_kprobes: bool,
+    output_options: OutputOptions,
+) -> None:
+    """Watch targets and report."""
+    output = Output(output_options, min_zombie_s)
+
+    def attached(trace: Trace) -> None:
+        output.on_closed = lambda: trace.end("output closed")
+        click.echo(f"zomtrace: tracing {trace.target.description}; Ctrl-C ends it", err=True)
+
+    try:
+        report = watch(
+            TargetOptions(containers, pidns_inums, cgroups, everything),
+            TraceOptions(
+                min_zombie_ns=int(min_zombie_s * 1e9),
+                duration_s=duration_s,
+            ),
+            [output.sink],
+            on_idle=output.on_idle,
+            on_starting=output.start,
+            on_attached=attached,
+            allow_kprobes=not no_kprobes,
+        )
+    finally:
+        output.close_live()
+    output.finish(report)

@@ -1,0 +1,39 @@
+"""The one way a finding is made: its severity and title come from its code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tracer.correlate.correlator import Correlator
+from tracer.correlate.state import ProcessState
+from tracer.model.report import Finding
+from tracer.model.verdicts import FINDING_KINDS, Severity
+
+
+def is_complete(correlator: Correlator, states: Iterable[ProcessState], since_ns: int) -> bool:
+    """Whether nothing that these processes' verdict rests on can be missing."""
+    if correlator.losses.any_since(since_ns):
+        return False
+    return not any(state.is_seen_late for state in states)
+
+
+def make_finding(
+    code: str,
+    *,
+    title: str,
+    detail: str,
+    advice: str,
+    states: Iterable[ProcessState],
+    complete: bool,
+    severity: Severity | None = None,
+) -> Finding:
+    """Make a finding about some processes."""
+    return Finding(
+        code=code,
+        severity=severity or FINDING_KINDS[code].severity,
+        title=title,
+        detail=detail,
+        advice=advice,
+        host_pids=tuple(state.key.host_pid for state in states),
+        complete=complete,
+    )

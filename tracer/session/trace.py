@@ -1,0 +1,243 @@
+"""A live trace: hooks on, events through the correlator, conclusions out."""
+
+from __future__ import annotations
+
+import platform
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tracer.correlate.correlator import Correlator, CorrelatorOptions
+from tracer.correlate.summary import summarise
+from tracer.model.annotated import Annotated
+from tracer.model.events import AttachedEvent, EndEvent, Event, HookState, LossEvent
+from tracer.model.report import Report
+from tracer.model.target import KernelFilter, Target
+from tracer.session.interrupts import Interrupts
+from tracer.session.schedule import Schedule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_TICK_S = 0.2
+_LINGER_S = 0.12
+_BATCH_S = 0.02
+_CHUNK = 2048
+
+
+class Source(Protocol):
+    """Where records come from: :class:`tracer.kernel.source.BpfSource`."""
+
+    def set_filter(self, kernel_filter: KernelFilter) -> None: ...
+
+    def attach(self) -> tuple[HookState, ...]: ...
+
+    def seed(self) -> npt.NDArray[np.void]: ...
+
+    def read(self, timeout_s: float | None) -> npt.NDArray[np.void]: ...
+
+    def take_losses(self) -> Mapping[str, int]: ...
+
+    def fileno(self) -> int: ...
+
+
+Sink = Callable[[Annotated], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """How to trace.
+
+    Args:
+        min_zombie_ns: Zombies shorter than this are ordinary.
+        duration_s: End after so long, or None.
+        until_ended: End once every container of the target has.
+    """
+
+    min_zombie_ns: int = 1_000_000_000
+    duration_s: float | None = None
+    until_ended: bool = True
+
+
+class Trace:
+    """One live trace of one target.
+
+    Args:
+        source: Not yet attached.
+        target: What to trace.
+        sinks: Called with every conclusion, in order of time.
+        on_idle: Called a few times a second, for a live view's clock.
+        on_interrupt: Called on the first SIGINT or SIGTERM; ends the trace
+            unless given.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: Target,
+        sinks: Iterable[Sink],
+        options: TraceOptions,
+        interrupts: Interrupts,
+        on_idle: Callable[[], None] | None = None,
+        on_interrupt: Callable[[], None] | None = None,
+    ) -> None:
+        # numpy takes its time to import: the compile child is at work by now.
+        from tracer.kernel import clock
+        from tracer.wire.decode import Decoder
+        from tracer.wire.order import TimeOrder
+
+        self._source = source
+        self.target = target
+        self._sinks = tuple(sinks)
+        self._options = options
+        self._interrupts = interrupts
+        self._on_idle = on_idle
+        self._on_interrupt = on_interrupt or (lambda: self.end("interrupted"))
+        self._clock = clock
+        self._decoder = Decoder(platform.machine())
+        self._order = TimeOrder()
+        self._late_reported = 0
+        self.schedule = Schedule()
+        self.correlator = Correlator(
+            CorrelatorOptions(
+                min_zombie_ns=options.min_zombie_ns,
+                keep_uneventful=not target.kernel_filter.everything,
+            )
+        )
+        self._ready: deque[npt.NDArray[np.void]] = deque()
+        self._watched: dict[int, Callable[[], object]] = {}
+        self._end_reason: str | None = None
+
+    def attach(self) -> None:
+        """Switch the hooks on; everything after this is seen."""
+        self._source.set_filter(self.target.kernel_filter)
+        hooks = self._source.attach()
+        boot_ns, utc_offset_ns = self._clock.boot_now_ns(), self._clock.utc_offset_ns()
+        self._emit(
+            AttachedEvent(
+                boot_ns=boot_ns,
+                utc_offset_ns=utc_offset_ns,
+                kernel=platform.release(),
+                machine=platform.machine(),
+                source="bpf",
+                hooks=hooks,
+                target=self.target,
+            )
+        )
+        self._order.push(self._source.seed(), 0)
+        if self._options.duration_s is not None:
+            self.schedule.after(self._options.duration_s, lambda: self.end("duration"))
+
+    def watch(self, fd: int, action: Callable[[], object]) -> None:
+        """Do something once when a descriptor becomes readable."""
+        self._watched[fd] = action
+
+    def end(self, reason: str) -> None:
+        """End the trace at the next turn of the loop."""
+        if self._end_reason is None:
+            self._end_reason = reason
+
+    def run(self) -> Report:
+        """Trace until it is over and conclude.
+
+        Raises:
+            KeyboardInterrupt: A second SIGINT or SIGTERM came.
+            BrokenPipeError: A sink's reader went away.
+        """
+        poll = select.poll()
+        poll.register(self._source.fileno(), select.POLLIN)
+        poll.register(self._interrupts.fileno(), select.POLLIN)
+        for fd in self._watched:
+            poll.register(fd, select.POLLIN)
+        while self._end_reason is None:
+            ready = poll.poll(self._timeout_s() * 1000)
+            if any(fd == self._source.fileno() for fd, _ in ready):
+                # The kernel wakes us for the first record only; those that
+                # follow within this time come in one batch.
+                time.sleep(_BATCH_S)
+            for fd, _ in ready:
+                if fd in self._watched:
+                    poll.unregister(fd)
+                    self._watched.pop(fd)()
+            self._drain()
+            self.schedule.run_due()
+            if self._interrupts.count and self._end_reason is None:
+                self._interrupts.clear()
+                self._on_interrupt()
+            if self._options.until_ended and self.target_has_ended():
+                self.end("target ended")
+            if self._on_idle is not None:
+                self._on_idle()
+        return self._finish()
+
+    def target_has_ended(self) -> bool:
+        """Whether every container or namespace of the target is gone."""
+        wanted = self.target.containers
+        if not wanted:
+            return False
+        gone = 0
+        for container in wanted:
+            for scope in self.correlator.scopes:
+                if scope.container is not None and scope.container.id == container.id:
+                    init = self.correlator.table.get(scope.init)
+                    gone += init is not None and init.is_released and not scope.unreleased
+        return gone >= len(wanted)
+
+    def _timeout_s(self) -> float:
+        timeout = _TICK_S if self._on_idle is not None else 3600.0
+        if self._order.is_holding:
+            timeout = 0.02
+        left = self.schedule.seconds_left()
+        return timeout if left is None else min(timeout, left)
+
+    def _drain(self) -> None:
+        self._pull()
+        while self._ready:
+            records = self._ready.popleft()
+            for start in range(0, len(records), _CHUNK):
+                if start:
+                    # Keep the ring from filling while a large batch is worked off.
+                    self._pull()
+                for event in self._decoder.decode_batch(records[start : start + _CHUNK]):
+                    self._emit(event)
+        self._report_losses(self._clock.boot_now_ns())
+
+    def _pull(self) -> None:
+        began_ns = self._clock.boot_now_ns()
+        released = self._order.push(self._source.read(0.0), began_ns)
+        if released is not None:
+            self._ready.append(released)
+
+    def _report_losses(self, boot_ns: int) -> None:
+        lost = {kind: number for kind, number in self._source.take_losses().items() if number}
+        late = self._order.late - self._late_reported
+        if late:
+            lost["late"] = late
+            self._late_reported = self._order.late
+        if lost:
+            self._emit(LossEvent(boot_ns, lost))
+
+    def _finish(self) -> Report:
+        # The last releases of a namespace trail its end by an RCU grace period
+        # where only sched_process_free tells them.
+        until_ns = self._clock.boot_now_ns() + int(_LINGER_S * 1e9)
+        while self._clock.boot_now_ns() < until_ns:
+            time.sleep(_BATCH_S)
+            self._drain()
+        rest = self._order.flush()
+        if rest is not None:
+            self._ready.append(rest)
+        self._drain()
+        self._emit(EndEvent(self._clock.boot_now_ns(), self._end_reason or "ended"))
+        return summarise(self.correlator)
+
+    def _emit(self, event: Event) -> None:
+        annotated = self.correlator.feed(event)
+        if annotated is not None:
+            for sink in self._sinks:
+                sink(annotated)
+

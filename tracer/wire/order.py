@@ -1,0 +1,65 @@
+"""Records in order of time, within a bounded window.
+
+A record is stamped before its place in the ring is reserved, so two CPUs may
+swap neighbours. Everything stamped before a drain began, less the window, has
+its place by then; what is younger waits for the next drain.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+WINDOW_NS = 20_000_000
+"""How long a CPU may take from stamping a record to reserving its place."""
+
+
+class TimeOrder:
+    """Sorts batches by ``boot_ns`` across drains.
+
+    Attributes:
+        late: Records that came later than the window allows: they were still
+            passed on, after younger ones.
+    """
+
+    def __init__(self, window_ns: int = WINDOW_NS) -> None:
+        self._window_ns = window_ns
+        self._held: list[npt.NDArray[np.void]] = []
+        self._released_until_ns = 0
+        self.late = 0
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether records wait for the next drain."""
+        return bool(self._held)
+
+    def push(
+        self, batch: npt.NDArray[np.void], drain_began_ns: int
+    ) -> npt.NDArray[np.void] | None:
+        """Take a drained batch; give back what can have no older sibling left.
+
+        Args:
+            batch: The records drained, in ring order.
+            drain_began_ns: CLOCK_BOOTTIME just before the drain.
+        """
+        if len(batch):
+            self._held.append(batch)
+        return self._release(drain_began_ns - self._window_ns)
+
+    def flush(self) -> npt.NDArray[np.void] | None:
+        """Give back everything that is left."""
+        return self._release(None)
+
+    def _release(self, until_ns: int | None) -> npt.NDArray[np.void] | None:
+        if not self._held:
+            return None
+        held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
+        held = held[np.argsort(held["boot_ns"], kind="stable")]
+        stamps = held["boot_ns"]
+        cut = len(held) if until_ns is None else int(np.searchsorted(stamps, max(until_ns, 0), "right"))
+        self._held = [held[cut:]] if cut < len(held) else []
+        if cut == 0:
+            return None
+        self.late += int(np.searchsorted(stamps[:cut], self._released_until_ns, "left"))
+        self._released_until_ns = max(self._released_until_ns, int(stamps[cut - 1]))
+        return held[:cut]
