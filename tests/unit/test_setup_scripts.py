@@ -1,0 +1,358 @@
+"""scripts/setup, scripts/test and scripts/demo, with stand-ins for what they call."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+_ROOT = Path(__file__).parents[2]
+
+_FEDORA = 'ID=fedora\nPRETTY_NAME="Fedora Linux 43 (Server Edition)"\n'
+_MINT = 'ID=linuxmint\nID_LIKE="ubuntu debian"\nPRETTY_NAME="Linux Mint 22"\n'
+_SUSE = 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\nPRETTY_NAME="openSUSE Leap 15.6"\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A copy of the scripts, where every program they call can be replaced."""
+
+    root: Path
+    stand_ins: Path
+    calls: Path
+
+    def stand_in(self, path: Path, *, status: int = 0, prints: str = "") -> None:
+        """Put a program at ``path`` that notes how it was called."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        output = f"cat <<'END'\n{prints}\nEND\n" if prints else ""
+        path.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >>{self.calls}\n{output}exit {status}\n')
+        path.chmod(0o755)
+
+    def program(self, name: str, *, status: int = 0, prints: str = "") -> None:
+        """Put a program in front of PATH."""
+        self.stand_in(self.stand_ins / name, status=status, prints=prints)
+
+    def tool(self, name: str, *, status: int = 0, prints: str = "") -> None:
+        """Put a program into .venv."""
+        self.stand_in(self.root / ".venv/bin" / name, status=status, prints=prints)
+
+    def os_release(self, text: str) -> str:
+        path = self.root.parent / "os-release"
+        path.write_text(text)
+        return str(path)
+
+    def called(self) -> list[str]:
+        return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        path = f"{self.stand_ins}:{os.environ['PATH']}"
+        return os.environ | {"PATH": path, "COLUMNS": "80"} | changes
+
+    def run(self, script: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.root / "scripts" / script, *arguments],
+            env=self.environment(**changes),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    root = tmp_path / "checkout"
+    (root / "scripts").mkdir(parents=True)
+    for name in ("setup", "test", "demo", "constraints.txt"):
+        shutil.copy(_ROOT / "scripts" / name, root / "scripts")
+    shutil.copy(_ROOT / "pyproject.toml", root)
+    copy = Checkout(root=root, stand_ins=tmp_path / "bin", calls=tmp_path / "calls")
+    # No test below may ask the real one for anything.
+    sudo = copy.stand_ins / "sudo"
+    sudo.parent.mkdir()
+    sudo.write_text('#!/bin/sh\n[ "$1" = -v ] && exit\n[ "$1" = -- ] && shift\nexec "$@"\n')
+    sudo.chmod(0o755)
+    return copy
+
+
+# --- scripts/setup ---------------------------------------------------------------
+
+
+def test_an_unsupported_system_is_named_and_left_alone(checkout: Checkout) -> None:
+    done = checkout.run("setup", ZOMTRACE_OS_RELEASE=checkout.os_release(_SUSE))
+    assert done.returncode == 69
+    assert "not supported: openSUSE Leap 15.6" in done.stderr
+    assert "Debian, Ubuntu and Fedora" in done.stderr
+    assert sorted(path.name for path in checkout.root.iterdir()) == ["pyproject.toml", "scripts"]
+
+
+def test_a_system_without_os_release_is_an_error(checkout: Checkout) -> None:
+    done = checkout.run("setup", ZOMTRACE_OS_RELEASE=str(checkout.root / "none"))
+    assert done.returncode == 69
+    assert f"no {checkout.root}/none" in done.stderr
+
+
+def test_an_unknown_option_is_wrong_usage(checkout: Checkout) -> None:
+    done = checkout.run("setup", "--everything")
+    assert done.returncode == 2
+    assert "no such option: --everything" in done.stderr
+
+
+def _without_packages(checkout: Checkout, names: Sequence[str]) -> str:
+    """Make the copy a Fedora that has none of these packages and cannot get them."""
+    checkout.program("rpm", prints="\n".join(f"package {name} is not installed" for name in names))
+    checkout.program("dnf", status=1, prints="Error: no mirror answers")
+    return checkout.os_release(_FEDORA)
+
+
+def test_fedora_gets_its_own_package_names(checkout: Checkout) -> None:
+    release = _without_packages(checkout, ["python3-bcc", "tini"])
+    checkout.run("setup", "--test", ZOMTRACE_OS_RELEASE=release)
+    assert checkout.called()[-1] == (
+        "dnf -y --setopt=install_weak_deps=False install busybox containerd gcc glibc-devel"
+        " glibc-static moby-engine python3 python3-bcc python3-pip runc tini util-linux"
+    )
+
+
+def test_a_derivative_is_taken_for_what_it_derives_from(checkout: Checkout) -> None:
+    checkout.program("dpkg-query", prints="installed python3")
+    checkout.program("apt-get", status=100, prints="E: Unable to locate package")
+    # Its service policy would go to the real /usr/sbin.
+    for name in ("tee", "chmod", "rm"):
+        checkout.program(name)
+    done = checkout.run("setup", ZOMTRACE_OS_RELEASE=checkout.os_release(_MINT))
+    assert done.returncode == 69
+    assert any(
+        call.endswith("install --no-install-recommends python3-bpfcc python3-venv util-linux")
+        for call in checkout.called()
+    )
+
+
+def test_what_failed_is_shown_with_the_end_of_the_log(checkout: Checkout) -> None:
+    release = _without_packages(checkout, ["python3-bcc"])
+    done = checkout.run("setup", ZOMTRACE_OS_RELEASE=release)
+    log = checkout.root / "build/setup.log"
+    assert done.returncode == 69
+    assert done.stdout == ""
+    assert "    Error: no mirror answers\n" in done.stderr
+    assert "could not set up: OS packages (" in done.stderr
+    assert f"the whole output is in {log}" in done.stderr
+    assert "Error: no mirror answers" in log.read_text()
+
+
+def test_other_kernels_are_refused_where_they_cannot_be_built(checkout: Checkout) -> None:
+    release = checkout.os_release(_FEDORA)
+    done = checkout.run("setup", "--kernel", ZOMTRACE_OS_RELEASE=release)
+    assert done.returncode == 69
+    assert "--kernel" in done.stderr
+
+
+def test_a_checkout_that_cannot_be_written_is_named(checkout: Checkout) -> None:
+    release = _without_packages(checkout, ["python3-bcc"])
+    # A file in its place stops root as well as anybody.
+    (checkout.root / "build").touch()
+    done = checkout.run("setup", ZOMTRACE_OS_RELEASE=release)
+    assert done.returncode == 69
+    assert f"cannot write {checkout.root}/build/setup.log" in done.stderr
+
+
+def test_an_index_that_does_not_answer_is_an_error(checkout: Checkout) -> None:
+    done = checkout.run(
+        "setup",
+        PIP_INDEX_URL="http://127.0.0.1:1/simple",
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_FIND_LINKS="",
+        PIP_RETRIES="0",
+    )
+    assert done.returncode == 69
+    assert "could not set up: Python packages" in done.stderr
+    assert "is pip's package index reachable?" in done.stderr
+    assert not (checkout.root / ".venv/setup-core.sha256").exists()
+
+
+def test_a_second_set_up_waits_for_the_first(checkout: Checkout) -> None:
+    release = _without_packages(checkout, ["python3-bcc"])
+    lock = os.open(checkout.root, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            [checkout.root / "scripts/setup"],
+            env=checkout.environment(ZOMTRACE_OS_RELEASE=release),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as second:
+            assert second.stderr is not None
+            assert second.stderr.readline() == (
+                f"setup: waiting for another set-up of {checkout.root}\n"
+            )
+            assert checkout.called() == []
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            second.stderr.read()
+            assert second.wait() == 69
+    finally:
+        os.close(lock)
+    assert checkout.called()
+
+
+@pytest.fixture(scope="module")
+def set_up() -> None:
+    """This very checkout, set up: at once where scripts/test runs the tests."""
+    subprocess.run([_ROOT / "scripts/setup", "--test"], stderr=subprocess.PIPE, check=True)
+
+
+@pytest.mark.usefixtures("set_up")
+@pytest.mark.parametrize("arguments", [(), ("--test",)], ids=["core", "test"])
+def test_nothing_to_do_is_quick(arguments: tuple[str, ...]) -> None:
+    began = time.monotonic()
+    done = subprocess.run(
+        [_ROOT / "scripts/setup", *arguments], capture_output=True, text=True, check=True
+    )
+    assert time.monotonic() - began < 2
+    assert done.stderr == (
+        "setup: OS packages ... ok (nothing to do)\nsetup: Python packages ... ok (nothing to do)\n"
+    )
+
+
+@pytest.mark.usefixtures("set_up")
+def test_another_pythons_environment_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit('the wrong Python')\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONHOME": str(tmp_path)}
+    subprocess.run([_ROOT / "scripts/setup"], env=environment, stderr=subprocess.PIPE, check=True)
+
+
+def test_every_direct_requirement_is_pinned_within_its_bounds() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    pins = {
+        canonicalize_name(name): version
+        for line in (_ROOT / "scripts/constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+        for name, _, version in [line.partition("==")]
+    }
+    requirements = project["dependencies"] + project["optional-dependencies"]["test"]
+    for requirement in map(Requirement, requirements):
+        pin = pins[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pin), f"{requirement}, pinned to {pin}"
+
+
+# --- scripts/test ----------------------------------------------------------------
+
+
+@pytest.fixture
+def ready(checkout: Checkout) -> Checkout:
+    """A checkout that is set up, as far as its scripts can tell."""
+    checkout.stand_in(checkout.root / "scripts/setup")
+    checkout.stand_in(checkout.root / "scripts/kernel-matrix")
+    for name in ("ruff", "mypy", "lint-imports", "clang-format", "shellcheck", "python"):
+        checkout.tool(name)
+    checkout.tool("zomtrace", prints="traced")
+    return checkout
+
+
+def test_all_lints_and_the_tests_run_though_the_first_lint_fails(ready: Checkout) -> None:
+    ready.tool("ruff", status=1, prints="x.py:1:1 F401 unused import")
+    done = ready.run("test", "-x")
+    assert done.returncode == 1
+    assert [call.split()[0] for call in ready.called()] == [
+        "setup", "ruff", "ruff", "mypy", "lint-imports", "clang-format", "shellcheck", "python",
+    ]  # fmt: skip
+    assert ready.called()[-1] == "python -m pytest tests/unit tests/replay tests/live -x"
+    assert "lint: ruff check ... FAILED\nx.py:1:1 F401 unused import" in done.stdout
+    assert "lint: mypy --strict ... ok" in done.stdout
+    assert done.stderr.splitlines()[-1] == "test: failed: ruff check, ruff format"
+
+
+def test_pytest_has_the_last_word_when_all_is_well(ready: Checkout) -> None:
+    ready.tool("python", prints="==== 3 passed in 0.1s ====")
+    done = ready.run("test")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "==== 3 passed in 0.1s ===="
+    assert done.stderr == ""
+
+
+def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
+    ready.tool("python", status=1)
+    done = ready.run("test")
+    assert done.returncode == 1
+    assert done.stderr == "test: failed: pytest\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [
+        (["--unit"], ["setup --test", "python -m pytest tests/unit tests/replay"]),
+        (["--live", "-k", "oom"], ["setup --test", "python -m pytest tests/live -k oom"]),
+        (["--kernel"], ["setup --test --kernel", "kernel-matrix "]),
+        (["tests/unit/test_a.py::test_b"],
+         ["setup --test", "python -m pytest tests/unit/test_a.py::test_b"]),
+    ],
+)  # fmt: skip
+def test_parts_and_paths_run_alone(ready: Checkout, arguments: list[str], calls: list[str]) -> None:
+    (ready.root / "tests/unit").mkdir(parents=True)
+    (ready.root / "tests/unit/test_a.py").touch()
+    done = ready.run("test", *arguments)
+    assert done.returncode == 0
+    # The non-root way to the live tests adds arguments at the end.
+    assert [call.removesuffix(" -p no:cacheprovider") for call in ready.called()] == calls
+
+
+def test_a_path_beside_a_part_is_wrong_usage(ready: Checkout) -> None:
+    assert ready.run("test", "--unit", "scripts/test").returncode == 2
+    assert ready.called() == []
+
+
+def test_a_set_up_that_fails_ends_the_whole(ready: Checkout) -> None:
+    ready.stand_in(ready.root / "scripts/setup", status=69)
+    done = ready.run("test")
+    assert done.returncode == 69
+    assert ready.called() == ["setup --test"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "expected"),
+    [
+        (["--live"], None, "root,bpf,docker,runc"),
+        (["--live"], "", ""),
+        (["--live"], "kprobes", "kprobes"),
+        (["--unit"], None, ""),
+    ],
+)
+def test_live_tests_may_not_skip_unless_told_so(
+    ready: Checkout,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    given: str | None,
+    expected: str,
+) -> None:
+    tool = ready.root / ".venv/bin/python"
+    tool.write_text('#!/bin/sh\necho "require=$ZOMTRACE_REQUIRE"\n')
+    if given is None:
+        monkeypatch.delenv("ZOMTRACE_REQUIRE", raising=False)
+    else:
+        monkeypatch.setenv("ZOMTRACE_REQUIRE", given)
+    assert ready.run("test", *arguments).stdout == f"require={expected}\n"
+
+
+# --- scripts/demo ----------------------------------------------------------------
+
+
+def test_the_demo_sets_up_and_passes_its_arguments_on(ready: Checkout) -> None:
+    done = ready.run("demo", "fwd-sig", "--json")
+    assert done.returncode == 0
+    assert done.stdout == "traced\n"
+    assert ready.called() == ["setup ", "zomtrace demo fwd-sig --json"]
+
+
+def test_the_demo_does_not_start_where_set_up_failed(ready: Checkout) -> None:
+    ready.stand_in(ready.root / "scripts/setup", status=69)
+    assert ready.run("demo").returncode == 69
+    assert ready.called() == ["setup "]
