@@ -24,7 +24,7 @@ from typing import Any
 from tracer.errors import ZomtraceError
 from tracer.kernel import plan, view
 from tracer.kernel.btf import KernelBtf
-from tracer.wire.layout import bpf_directory
+from tracer.wire.header import bpf_directory
 
 _HEADERS = (
     "zt_event.h",
@@ -101,6 +101,11 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         cflags=[
             f"-I{directory}",
             "-Wno-unused-function",
+            # BCC optimises once more itself; debug information is for its own
+            # listings. Both together are a third of the time.
+            "-Xclang",
+            "-disable-llvm-passes",
+            "-g0",
             "-DPAGE_SIZE=4096",
             f"-DLINUX_VERSION_CODE={_version_code()}",
             f"-DZT_RING_PAGES={options['ring_pages']}",

@@ -17,7 +17,7 @@ from typing import Any
 from tracer.errors import BpfUnavailableError, PrivilegeError, ZomtraceError
 from tracer.kernel.maps import BpfMap
 from tracer.kernel.view import KernelFeatures
-from tracer.wire.layout import CONSTANTS
+from tracer.wire.header import CONSTANTS
 
 TRACKED_MAX = 131072
 """How many dead, unreaped processes of the target can be followed."""

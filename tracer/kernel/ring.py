@@ -72,6 +72,11 @@ class RingReader:
         self._needs_fences = platform.machine() not in {"x86_64", "i686"}
         self._fence_lock = threading.Lock()
 
+    @property
+    def nothing(self) -> npt.NDArray[np.void]:
+        """No records."""
+        return np.empty(0, self._record)
+
     def close(self) -> None:
         """Unmap the ring."""
         del self._consumer, self._producer, self._bytes, self._words
@@ -100,7 +105,7 @@ class RingReader:
         consumed = int(self._consumer[0])
         count = min(self._pending_bytes() // self._stride, MAX_BATCH_RECORDS)
         if count == 0:
-            return np.empty(0, self._record)
+            return self.nothing
         self._fence()
         starts = (consumed + np.arange(count, dtype=np.int64) * self._stride) % self._size
         headers = self._words[starts // 4]
@@ -110,7 +115,7 @@ class RingReader:
             count = int(busy[0])
             headers = headers[:count]
             if count == 0:
-                return np.empty(0, self._record)
+                return self.nothing
         kept = (headers & DISCARD_BIT) == 0
         if np.any(headers[kept] != self._record.itemsize):
             raise ZomtraceError(

@@ -1,24 +1,30 @@
-"""The BPF event source: programs in the kernel, records out of the ring."""
+"""The BPF event source: programs in the kernel, records out of the ring.
+
+numpy is imported when the first record is asked for: by then the other process
+compiles, and :meth:`BpfSource.start` need not wait for it.
+"""
 
 from __future__ import annotations
 
 import os
 import struct
 from collections.abc import Iterable
-from typing import Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Self
 
 from tracer.errors import BpfUnavailableError, ZomtraceError
 from tracer.kernel import attach, plan
 from tracer.kernel.loader import LoadedPrograms, LoadJob, refuse_by_errno
 from tracer.kernel.maps import BpfMap, program_misses
 from tracer.kernel.plan import Candidate, Row, RowOutcome
-from tracer.kernel.ring import RingReader
 from tracer.model.events import HookState
 from tracer.model.target import KernelFilter
-from tracer.wire.layout import KIND_NAMES, RECORD
+from tracer.wire.header import KIND_NAMES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tracer.kernel.ring import RingReader
 
 TARGET_RING_BYTES = 8 << 20
 HOST_RING_BYTES = 16 << 20
@@ -148,6 +154,10 @@ class BpfSource:
         Source:
             The BPF task iterator, over the PID namespace of this process.
         """
+        import numpy as np
+
+        from tracer.wire.layout import RECORD
+
         link_fd = self._links.get("seed")
         if link_fd is None:
             return np.empty(0, RECORD)
@@ -171,7 +181,7 @@ class BpfSource:
         """
         ring = self._open_ring()
         if timeout_s != 0 and not ring.wait(timeout_s):
-            return np.empty(0, RECORD)
+            return ring.nothing
         return ring.drain()
 
     def take_losses(self) -> dict[str, int]:
@@ -228,6 +238,9 @@ class BpfSource:
 
     def _open_ring(self) -> RingReader:
         if self._ring is None:
+            from tracer.kernel.ring import RingReader
+            from tracer.wire.layout import RECORD
+
             events = self._programs().maps["zt_events"]
             self._ring = RingReader(events.fd, events.max_entries, RECORD)
         return self._ring

@@ -1,23 +1,24 @@
 """The wire record's layout, read from the C header that defines it.
 
-There is one definition, ``bpf/zt_event.h``; this module makes a numpy dtype and
-integer constants of it.
+There is one definition, ``bpf/zt_event.h``; this module makes a numpy dtype of
+its struct. The header's numbers are in :mod:`tracer.wire.header`, which needs no
+numpy.
 
 Attributes:
-    CONSTANTS: Every ``#define`` of the header that is a number, by name.
     RECORD: The dtype of one ``struct zt_event``; field names as in C.
-    KIND_NAMES: Kind number to lower-case name, as losses are reported.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 
 from tracer.errors import ZomtraceError
+from tracer.wire.header import CONSTANTS, KIND_NAMES, bpf_directory, read_header
+
+__all__ = ["CONSTANTS", "KIND_NAMES", "RECORD", "bpf_directory", "parse_record"]
 
 _C_TYPES = {
     "unsigned long long": "u8",
@@ -28,53 +29,21 @@ _C_TYPES = {
     "char": "S",
 }
 
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_DEFINE = re.compile(r"^#define\s+(\w+)[ \t]+(.+?)\s*$", re.MULTILINE)
 _STRUCT = re.compile(r"struct\s+zt_event\s*\{(.*?)\n\};", re.DOTALL)
 _MEMBER = re.compile(r"^(?P<type>[a-z ]+?)\s+(?P<name>\w+)(?P<dims>(?:\[\w+\])*)$")
-_SHIFT = re.compile(r"^\((\d+)u?\s*<<\s*(\d+)\)$")
 
 
-@cache
-def bpf_directory() -> Path:
-    """Find the C sources: in the wheel beside the package, else in the checkout.
-
-    Raises:
-        ZomtraceError: The installation is broken.
-    """
-    package = Path(__file__).resolve().parent.parent
-    for directory in (package / "_bpf", package.parent / "bpf"):
-        if (directory / "zt_event.h").is_file():
-            return directory
-    raise ZomtraceError(
-        f"the BPF sources are missing beside {package}", hint="install zomtrace again"
-    )
-
-
-def parse_constants(header: str) -> dict[str, int]:
-    r"""Read the header's numeric ``#define`` lines.
-
-    >>> parse_constants("#define A 3\n#define B (1u << 4)\n#define C\n")
-    {'A': 3, 'B': 16}
-    """
-    constants = {}
-    for name, text in _DEFINE.findall(_COMMENT.sub("", header)):
-        shift = _SHIFT.match(text)
-        if shift:
-            constants[name] = int(shift[1]) << int(shift[2])
-        elif text.isdecimal():
-            constants[name] = int(text)
-    return constants
-
-
-def parse_record(header: str) -> np.dtype[np.void]:
+def parse_record(header: str, constants: Mapping[str, int]) -> np.dtype[np.void]:
     """Make the dtype of ``struct zt_event``.
+
+    Args:
+        header: C text without comments.
+        constants: What the array lengths in it stand for.
 
     Raises:
         ZomtraceError: The header holds something this reader does not know.
     """
-    constants = parse_constants(header)
-    body = _STRUCT.search(_COMMENT.sub("", header))
+    body = _STRUCT.search(header)
     if body is None:
         raise ZomtraceError("zt_event.h defines no struct zt_event")
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = []
@@ -95,11 +64,4 @@ def parse_record(header: str) -> np.dtype[np.void]:
     return np.dtype(fields, align=True)
 
 
-_HEADER = (bpf_directory() / "zt_event.h").read_text()
-CONSTANTS = parse_constants(_HEADER)
-RECORD = parse_record(_HEADER)
-KIND_NAMES = {
-    number: name.removeprefix("ZT_KIND_").lower()
-    for name, number in CONSTANTS.items()
-    if name.startswith("ZT_KIND_") and name != "ZT_KIND_COUNT"
-}
+RECORD = parse_record(read_header(), CONSTANTS)
