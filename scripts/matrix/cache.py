@@ -56,9 +56,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def cached(
-    name: str, definition: Mapping[str, object], build: Callable[[Path], None]
-) -> Path:
+def cached(name: str, definition: Mapping[str, object], build: Callable[[Path], None]) -> Path:
     """Return the directory of an entry, building it if it is not there.
 
     Args:

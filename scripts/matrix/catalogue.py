@@ -31,8 +31,46 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestKind:
+    """A boot of a kernel, and the tests that want just that.
+
+    Args:
+        name: What it is called.
+        tests: Paths of tests, from the checkout's top.
+        kernels: ``all``, ``oldest``, ``newest``, or names.
+        cmdline: What is added to the kernel's command line.
+        cpus: Processors.
+        cgroup_v1: Mount the version 1 controllers instead of version 2.
+        timeout_s: How long the tests may take.
+    """
+
+    name: str
+    tests: tuple[str, ...]
+    kernels: str | tuple[str, ...] = "all"
+    cmdline: str = ""
+    cpus: int = 1
+    cgroup_v1: bool = False
+    timeout_s: float = 240.0
+
+    @classmethod
+    def parse(cls, entry: dict[str, Any]) -> GuestKind:
+        """Read one [[guest]] of the catalogue."""
+        lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+        return cls(**{**entry, **lists})
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether any machine that runs the kernel will do."""
+        return not self.cmdline and self.cpus == 1 and not self.cgroup_v1
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything tests/kernels.toml says."""
+    """Everything tests/kernels.toml says.
+
+    ``guest_programs`` are those of the root's packages that the tests run: a
+    machine whose own kernel is tested needs them too.
+    """
 
     root_suite: str
     root_packages: tuple[str, ...]
@@ -41,6 +79,8 @@ class Catalogue:
     left_out: frozenset[str]
     initrd_modules: tuple[str, ...]
     kernels: tuple[Kernel, ...]
+    guests: tuple[GuestKind, ...]
+    guest_programs: tuple[str, ...]
 
     @classmethod
     def load(cls, path: Path = CATALOGUE_FILE) -> Catalogue:
@@ -48,12 +88,14 @@ class Catalogue:
         data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return cls(
             root_suite=data["root"]["suite"],
-            root_packages=tuple(data["root"]["packages"]),
+            root_packages=tuple(data["root"]["packages"] + data["root"]["programs"]),
             root_size_mib=data["root"]["size_mib"],
             requirements=tuple(data["python"]["requirements"]),
             left_out=frozenset(data["python"]["leave_out"]),
             initrd_modules=tuple(data["initrd"]["modules"]),
             kernels=tuple(Kernel(**entry) for entry in data["kernel"]),
+            guests=tuple(GuestKind.parse(entry) for entry in data["guest"]),
+            guest_programs=tuple(data["root"]["programs"]),
         )
 
     @property
@@ -75,3 +117,21 @@ class Catalogue:
                 return kernel
         known = ", ".join(kernel.name for kernel in self.kernels)
         raise UsageError(f"no kernel is called {name!r}; tests/kernels.toml has {known}")
+
+    def guests_of(self, kernel: Kernel) -> tuple[GuestKind, ...]:
+        """Say which guests test a kernel.
+
+        A kernel that is only booted on request gets every guest: who names it
+        wants to know all about it.
+        """
+
+        def wants(guest: GuestKind) -> bool:
+            if guest.kernels == "all" or kernel.on_request:
+                return True
+            if guest.kernels == "oldest":
+                return kernel == self.defaults[0]
+            if guest.kernels == "newest":
+                return kernel == self.defaults[-1]
+            return kernel.name in guest.kernels
+
+        return tuple(guest for guest in self.guests if wants(guest))

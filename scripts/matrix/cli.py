@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -20,14 +20,16 @@ from matrix.errors import (
     EXIT_OK,
     EXIT_TESTS_FAILED,
     EXIT_USAGE,
-    GuestError,
     InfrastructureError,
     UsageError,
 )
-from matrix.guest import GUESTS_AT_ONCE, Disks, Guests, InterruptedRunError, Machine, Outcome
+from matrix.guest import Disks, Guests, InterruptedRunError, Machine
+from matrix.here import NAME as HERE
 from matrix.kernelimage import BootableKernel, bootable_kernel
 from matrix.pythonimage import python_image
 from matrix.rootimage import root_image
+from matrix.schedule import Ended, Job, live, run_job, run_jobs
+from matrix.testrun import TestRun
 
 _DESCRIPTION = """\
 Boot the kernels of tests/kernels.toml under QEMU and run something in each, as
@@ -40,6 +42,7 @@ _EPILOG = """\
 examples:
   scripts/kernel-matrix                        every kernel, every test
   scripts/kernel-matrix 5.10 6.12              two kernels
+  scripts/kernel-matrix --oldest -k teardown   some tests in the oldest
   scripts/kernel-matrix 6.1 -- uname -a        one command in one kernel
   scripts/kernel-matrix --shell 5.10           be in that kernel
 
@@ -48,8 +51,9 @@ be had (no image, no kernel, a guest that died twice). With one kernel and a
 command: the command's.
 
 environment: XDG_CACHE_HOME (images are kept in $XDG_CACHE_HOME/zomtrace, by
-default /var/cache/zomtrace), ZOMTRACE_DEBIAN_MIRROR, ZOMTRACE_QEMU_ACCEL (tcg,
-the default, or kvm).
+default /var/cache/zomtrace), ZOMTRACE_KERNELS (which kernels when none is
+named; "here" is the running one, without QEMU), ZOMTRACE_DEBIAN_MIRROR,
+ZOMTRACE_QEMU_ACCEL (tcg, the default, or kvm).
 """
 
 
@@ -60,111 +64,84 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("kernels", nargs="*", metavar="KERNEL", help="which; default: all")
-    parser.add_argument("--list", action="store_true", help="list the kernels and end")
-    parser.add_argument("--oldest", action="store_true", help="the oldest kernel alone")
-    parser.add_argument("--newest", action="store_true", help="the newest kernel alone")
-    parser.add_argument("--shell", action="store_true", help="a shell in one kernel")
-    parser.add_argument("--host-packages", action="store_true",
-                        help="print the Debian packages the host needs and end")  # fmt: skip
-    parser.add_argument("--timeout", type=float, default=300.0, metavar="S",
-                        help="seconds a command may take in a guest (300)")  # fmt: skip
-    parser.add_argument("--smp", type=int, default=1, metavar="N", help="processors (1)")
-    parser.add_argument("--memory", type=int, default=1024, metavar="MIB", help="(1024)")
-    parser.add_argument("--cmdline", default="", metavar="WORDS",
-                        help="added to the kernel's command line")  # fmt: skip
-    parser.add_argument("--cgroup-v1", action="store_true", help="mount cgroup v1 controllers")
+    add = parser.add_argument
+    add("kernels", nargs="*", metavar="KERNEL", help="which; default: all")
+    add("--list", action="store_true", help="list the kernels and end")
+    add("--oldest", action="store_true", help="the oldest kernel alone")
+    add("--newest", action="store_true", help="the newest kernel alone")
+    add("--shell", action="store_true", help="a shell in one kernel")
+    add("--guest", action="append", default=[], metavar="NAME",
+        help="only these of the guests tests/kernels.toml lists")  # fmt: skip
+    add("-k", dest="expression", metavar="EXPR", help="only the tests pytest -k selects")
+    add("-v", "--verbose", action="store_true", help="show what passing tests print too")
+    add("--host-packages", action="store_true",
+        help="print the Debian packages the host needs and end")  # fmt: skip
+    command = parser.add_argument_group("with a command or --shell")
+    add = command.add_argument
+    add("--timeout", type=float, default=300.0, metavar="S", help="for the command (300)")
+    add("--smp", type=int, default=1, metavar="N", help="processors (1)")
+    add("--memory", type=int, default=1024, metavar="MIB", help="(1024)")
+    add("--cmdline", default="", metavar="WORDS", help="added to the kernel's command line")
+    add("--cgroup-v1", action="store_true", help="mount cgroup v1 controllers, not v2")
     return parser
 
 
-def _chosen(arguments: argparse.Namespace, catalogue: Catalogue) -> list[Kernel]:
-    chosen = [catalogue.kernel(name) for name in arguments.kernels]
+def _names(arguments: argparse.Namespace, catalogue: Catalogue) -> list[str]:
+    names: list[str] = list(arguments.kernels)
     if arguments.oldest:
-        chosen.append(catalogue.defaults[0])
+        names.append(catalogue.defaults[0].name)
     if arguments.newest:
-        chosen.append(catalogue.defaults[-1])
-    return list(dict.fromkeys(chosen)) or list(catalogue.defaults)
+        names.append(catalogue.defaults[-1].name)
+    if not names:
+        names = os.environ.get("ZOMTRACE_KERNELS", "").replace(",", " ").split()
+    return names or [kernel.name for kernel in catalogue.defaults]
 
 
-def _run_once(
-    guests: Guests, kernel: BootableKernel, command: Sequence[str],
-    arguments: argparse.Namespace, machine: Machine, live: bool,
-) -> Outcome:  # fmt: skip
-    def sink(stream: str, data: bytes) -> None:
-        if live:
-            target = sys.stdout if stream == "stdout" else sys.stderr
-            target.buffer.write(data)
-            target.buffer.flush()
-
-    def attempt() -> Outcome:
-        return guests.run(
-            kernel, command, machine=machine, timeout_s=arguments.timeout, sink=sink
-        )
-
-    try:
-        return attempt()
-    except GuestError as error:
-        say(f"{kernel.kernel.name}: {error}\n{kernel.kernel.name}: trying once more")
-    return attempt()
+def _chosen(names: Sequence[str], catalogue: Catalogue) -> list[Kernel]:
+    return list(dict.fromkeys(catalogue.kernel(name) for name in names))
 
 
 def _run_command(
-    guests: Guests, kernels: Sequence[BootableKernel], command: Sequence[str],
-    arguments: argparse.Namespace, machine: Machine,
+    guests: Guests, kernels: Sequence[BootableKernel], command: Sequence[str], machine: Machine,
+    timeout_s: float,
 ) -> int:  # fmt: skip
-    live = len(kernels) == 1
-    statuses: list[int] = []
-    with ThreadPoolExecutor(GUESTS_AT_ONCE) as pool:
-        futures = [
-            pool.submit(_run_once, guests, kernel, command, arguments, machine, live)
-            for kernel in kernels
-        ]
-        for kernel, future in zip(kernels, futures, strict=True):
-            try:
-                outcome = future.result()
-            except InfrastructureError as error:
-                say(f"{kernel.kernel.name}: {error}")
-                statuses.append(EXIT_INFRASTRUCTURE)
-                continue
-            statuses.append(outcome.status)
-            if not live:
-                print(f"==> {kernel.kernel.name} ({outcome.release}): exit {outcome.status}, "
-                      f"{outcome.seconds:.1f} s", flush=True)  # fmt: skip
-                sys.stdout.buffer.write(outcome.stdout)
-                sys.stdout.buffer.flush()
-                sys.stderr.buffer.write(outcome.stderr)
-                sys.stderr.buffer.flush()
-    if live:
-        return statuses[0]
-    if EXIT_INFRASTRUCTURE in statuses:
+    jobs = [
+        Job(kernel.kernel.name, kernel, machine, tuple(command), timeout_s) for kernel in kernels
+    ]
+    if len(jobs) == 1:
+        outcome = run_job(guests, jobs[0], live).outcome
+        return EXIT_INFRASTRUCTURE if outcome is None else outcome.status
+
+    def show(ended: Ended) -> None:
+        if ended.outcome is None:
+            return
+        print(
+            f"==> {ended.job.label} ({ended.outcome.release}): exit {ended.outcome.status}, "
+            f"{ended.outcome.seconds:.1f} s",
+            flush=True,
+        )
+        live("stdout", ended.outcome.stdout)
+        live("stderr", ended.outcome.stderr)
+
+    outcomes = [ended.outcome for ended in run_jobs(guests, jobs, show)]
+    if None in outcomes:
         return EXIT_INFRASTRUCTURE
-    return EXIT_TESTS_FAILED if any(statuses) else EXIT_OK
+    passed = all(outcome is not None and outcome.status == 0 for outcome in outcomes)
+    return EXIT_OK if passed else EXIT_TESTS_FAILED
 
 
 def _list(catalogue: Catalogue) -> int:
     for kernel in catalogue.kernels:
         when = "on request" if kernel.on_request else "always"
-        print(f"{kernel.name:18} {kernel.suite:18} {kernel.package:26} {when}")
+        guests = " ".join(guest.name for guest in catalogue.guests_of(kernel))
+        print(f"{kernel.name:18} {kernel.suite:17} {kernel.package:24} {when:11} {guests}")
     return EXIT_OK
 
 
-def _main(argv: Sequence[str]) -> int:
-    command: list[str] = []
-    if "--" in argv:
-        split = list(argv).index("--")
-        argv, command = argv[:split], list(argv[split + 1 :])
-    arguments = _parser().parse_args(argv)
-    catalogue = Catalogue.load()
-    if arguments.list:
-        return _list(catalogue)
-    if arguments.host_packages:
-        print("\n".join(HOST_PACKAGES))
-        return EXIT_OK
-    chosen = _chosen(arguments, catalogue)
-    if arguments.shell and len(chosen) != 1:
-        raise UsageError("--shell takes one kernel: --shell 5.10, or --shell --newest")
-    if arguments.shell and not sys.stdin.isatty():
-        raise UsageError("--shell needs a terminal; for a script: KERNEL -- COMMAND")
+def _with_guests(
+    arguments: argparse.Namespace, catalogue: Catalogue, chosen: Sequence[Kernel],
+    command: Sequence[str], tests: TestRun,
+) -> int:  # fmt: skip
     require_host()
     machine = Machine(arguments.smp, arguments.memory, arguments.cmdline, arguments.cgroup_v1)
     root = root_image(catalogue)
@@ -182,7 +159,39 @@ def _main(argv: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, stop)
         if arguments.shell:
             return guests.shell(kernels[0], machine)
-        return _run_command(guests, kernels, command or ["true"], arguments, machine)
+        if command:
+            return _run_command(guests, kernels, command, machine, arguments.timeout)
+        return tests.on_guests(guests, kernels)
+
+
+def _main(argv: Sequence[str]) -> int:
+    command: list[str] = []
+    if "--" in argv:
+        split = list(argv).index("--")
+        argv, command = argv[:split], list(argv[split + 1 :])
+    arguments = _parser().parse_args(argv)
+    catalogue = Catalogue.load()
+    if arguments.list:
+        return _list(catalogue)
+    names = _names(arguments, catalogue)
+    if arguments.host_packages:
+        print("\n".join(HOST_PACKAGES if names != [HERE] else catalogue.guest_programs))
+        return EXIT_OK
+    unknown = set(arguments.guest) - {guest.name for guest in catalogue.guests}
+    if unknown:
+        raise UsageError(f"tests/kernels.toml has no guest called {', '.join(sorted(unknown))}")
+    expression = ["-k", arguments.expression] if arguments.expression else []
+    tests = TestRun(catalogue, arguments.guest, expression, arguments.verbose)
+    if HERE in names:
+        if names != [HERE] or command or arguments.shell:
+            raise UsageError(f"{HERE!r} is the running kernel: it goes with no other, no command")
+        return tests.on_this_machine()
+    chosen = _chosen(names, catalogue)
+    if arguments.shell and len(chosen) != 1:
+        raise UsageError("--shell takes one kernel: --shell 5.10, or --shell --newest")
+    if arguments.shell and not sys.stdin.isatty():
+        raise UsageError("--shell needs a terminal; for a script: KERNEL -- COMMAND")
+    return _with_guests(arguments, catalogue, chosen, command, tests)
 
 
 def main() -> int:

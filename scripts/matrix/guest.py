@@ -132,10 +132,7 @@ def job_script(command: Sequence[str], timeout_s: float) -> str:
     The command's own time limit is kept inside the guest, so that a command
     that hangs is told from a guest that does.
     """
-    return (
-        "#!/bin/sh\ncd /zomtrace\n"
-        f"exec timeout -k 10 {timeout_s:.0f} {shlex.join(command)}\n"
-    )
+    return f"#!/bin/sh\ncd /zomtrace\nexec timeout -k 10 {timeout_s:.0f} {shlex.join(command)}\n"
 
 
 @contextmanager

@@ -42,19 +42,35 @@ def guest_requirements(catalogue: Catalogue, checkout: Path = CHECKOUT) -> list[
     return sorted([*wanted, *catalogue.requirements])
 
 
+def guest_constraints(catalogue: Catalogue, checkout: Path = CHECKOUT) -> str:
+    """The project's pinned versions, without those the catalogue bounds itself."""
+    bounded = {
+        _distribution(text) for text in catalogue.requirements if _distribution(text) != text
+    }
+    pinned = (checkout / "scripts" / "constraints.txt").read_text(encoding="utf-8")
+    return "".join(
+        f"{line}\n"
+        for line in pinned.splitlines()
+        if line.startswith("#") or _distribution(line) not in bounded
+    )
+
+
 def python_image(catalogue: Catalogue) -> Path:
     """Return the image of the dependencies, building it if they changed."""
     requirements = guest_requirements(catalogue)
+    constraints = guest_constraints(catalogue)
 
     def build(work: Path) -> None:
         tree = work / "tree"
         tree.mkdir()
+        pinned = work / "constraints.txt"
+        pinned.write_text(constraints, encoding="utf-8")
         platforms = [option for name in _PLATFORMS for option in ("--platform", name)]
         run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile",
              "--only-binary=:all:", "--implementation=cp",
              f"--python-version={PYTHON_VERSION}", *platforms,
-             f"--target={tree}", *requirements]
+             f"--constraint={pinned}", f"--target={tree}", *requirements]
         )  # fmt: skip
         for path in [*tree.rglob("tests"), *tree.rglob("*.pyi")]:
             if path.is_dir():
@@ -73,6 +89,7 @@ def python_image(catalogue: Catalogue) -> Path:
 
     definition: dict[str, object] = {
         "requirements": requirements,
+        "constraints": constraints,
         "python": PYTHON_VERSION,
         "builder": source_hash(Path(__file__)),
     }
