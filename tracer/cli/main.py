@@ -21,6 +21,9 @@ from tracer.errors import CheckFailedError, UsageError, ZomtraceError
 
 _COMMANDS = {
     "run": "tracer.cli.run",
+    "stop": "tracer.cli.stop",
+    "zombies": "tracer.cli.zombies",
+    "doctor": "tracer.cli.doctor",
 }
 _INTERRUPTED = 130
 
@@ -28,11 +31,15 @@ _INTERRUPTED = 130
 class LazyGroup(click.Group):
     """Commands whose modules are imported when they are used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Name the commands, in the order of the manual."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import one command."""
         module = _COMMANDS.get(cmd_name)
         if module is None:
@@ -53,8 +60,9 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(
     ctx: click.Context,
+    /,
     containers: tuple[str, ...],
-    pidns_inums: tuple[int, ...],
+    pidns: tuple[str, ...],
     cgroups: tuple[str, ...],
     everything: bool,
     duration_s: float | None,
@@ -69,9 +77,12 @@ def cli(
     unreaped and by whose fault.
     """
     if ctx.invoked_subcommand is not None:
-        named = [*containers, *(str(i) for i in pidns_inums), *cgroups]
-        if named or everything or duration_s is not None or any(
-            value for key, value in output.items() if key != "fail_on" or value
+        named = [*containers, *pidns, *cgroups]
+        if (
+            named
+            or everything
+            or duration_s is not None
+            or any(value for key, value in output.items() if key != "fail_on" or value)
         ):
             raise UsageError(
                 f"options of {ctx.invoked_subcommand} go behind its name",
@@ -82,7 +93,7 @@ def cli(
 
     watch_targets(
         containers=split_commas(containers),
-        pidns_inums=pidns_inums,
+        pidns=pidns,
         cgroups=cgroups,
         everything=everything,
         duration_s=duration_s,

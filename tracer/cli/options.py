@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +11,9 @@ import click
 
 from tracer.model.signals import parse_signal
 from tracer.model.verdicts import FINDING_KINDS
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d+)?)(ms|s|m|h|)", re.ASCII)
+_UNIT_S = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,7 +43,7 @@ class OutputOptions:
     verbose: bool
 
 
-class SignalList(click.ParamType):
+class SignalList(click.ParamType[frozenset[int]]):
     """``9,TERM,SIGRTMIN+3`` as a set of numbers."""
 
     name = "LIST"
@@ -56,14 +60,12 @@ class SignalList(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class SignalName(click.ParamType):
+class SignalName(click.ParamType[int]):
     """One signal, by number or name."""
 
     name = "SIGNAL"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the signal."""
         if isinstance(value, int):
             return value
@@ -73,7 +75,7 @@ class SignalName(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class CodeList(click.ParamType):
+class CodeList(click.ParamType[frozenset[str]]):
     """``ZT101,ZT201`` or ``all`` as a set of finding codes."""
 
     name = "CODES"
@@ -91,12 +93,13 @@ class CodeList(click.ParamType):
         if unknown:
             self.fail(
                 f"no finding has the code {unknown[0]}; there are {', '.join(FINDING_KINDS)}",
-                param, ctx,
+                param,
+                ctx,
             )
         return codes
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """A duration: ``10``, ``1.5``, ``500ms``, ``2m``, ``1h``; in seconds."""
 
     name = "S"
@@ -107,18 +110,10 @@ class Seconds(click.ParamType):
         """Read the duration."""
         if isinstance(value, int | float):
             return float(value)
-        text = str(value).strip().lower()
-        for suffix, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("", 1.0)):
-            if text.endswith(suffix):
-                number = text.removesuffix(suffix) if suffix else text
-                try:
-                    seconds = float(number) * factor
-                except ValueError:
-                    break
-                if 0 <= seconds < 1e9:
-                    return seconds
-                break
-        self.fail(f"{value!r} is not a duration: write 10, 1.5, 500ms, 2m or 1h", param, ctx)
+        match = _DURATION.fullmatch(str(value).strip().lower())
+        if match is None:
+            self.fail(f"{value!r} is not a duration: write 10, 1.5, 500ms, 2m or 1h", param, ctx)
+        return float(match[1]) * _UNIT_S[match[2]]
 
 
 def _apply(decorators: Sequence[Callable[[F], F]], function: F) -> F:
@@ -131,13 +126,29 @@ def target_options(function: F) -> F:
     """Add the options that name what to trace."""
     return _apply(
         [
-            click.option("-c", "--container", "containers", metavar="ID|NAME", multiple=True,
-                         help="Container to trace: an id, a unique prefix or a name; may be"
-                         " repeated, or a comma list."),
-            click.option("--pidns", "pidns_inums", metavar="INUM", multiple=True, type=int,
-                         help="PID namespace to trace, as `readlink /proc/PID/ns/pid` prints it."),
-            click.option("--cgroup", "cgroups", metavar="PATH", multiple=True,
-                         help="Cgroup to trace, with all below it."),
+            click.option(
+                "-c",
+                "--container",
+                "containers",
+                metavar="ID|NAME",
+                multiple=True,
+                help="Container to trace: an id, a unique prefix or a name; may be"
+                " repeated, or a comma list.",
+            ),
+            click.option(
+                "--pidns",
+                "pidns",
+                metavar="INUM",
+                multiple=True,
+                help="PID namespace to trace, as `readlink /proc/PID/ns/pid` prints it.",
+            ),
+            click.option(
+                "--cgroup",
+                "cgroups",
+                metavar="PATH",
+                multiple=True,
+                help="Cgroup to trace, with all below it.",
+            ),
             click.option("--all", "everything", is_flag=True, help="Trace the whole host."),
         ],
         function,
@@ -148,12 +159,26 @@ def trace_options(function: F) -> F:
     """Add the options that say how to trace."""
     return _apply(
         [
-            click.option("-d", "--duration", "duration_s", type=Seconds(),
-                         help="End the trace after so many seconds."),
-            click.option("--min-zombie", "min_zombie_s", type=Seconds(), default=1.0,
-                         show_default=True, help="Zombies shorter than this are ordinary."),
-            click.option("--no-kprobes", is_flag=True,
-                         help="Trace by tracepoints alone, even where kprobes work."),
+            click.option(
+                "-d",
+                "--duration",
+                "duration_s",
+                type=Seconds(),
+                help="End the trace after so many seconds.",
+            ),
+            click.option(
+                "--min-zombie",
+                "min_zombie_s",
+                type=Seconds(),
+                default=1.0,
+                show_default=True,
+                help="Zombies shorter than this are ordinary.",
+            ),
+            click.option(
+                "--no-kprobes",
+                is_flag=True,
+                help="Trace by tracepoints alone, even where kprobes work.",
+            ),
         ],
         function,
     )
@@ -163,19 +188,40 @@ def output_options(function: F) -> F:
     """Add the options that say what to print and when to fail."""
     return _apply(
         [
-            click.option("--json", "as_json", is_flag=True,
-                         help="One JSON object a line on stdout, the report last."),
-            click.option("--report", "report_path", metavar="FILE",
-                         help="Write the report as JSON to FILE too."),
-            click.option("-s", "--signal", "signals", type=SignalList(),
-                         help="Show only lines about these signals (9,TERM); verdicts see all."),
-            click.option("--fail-on", type=CodeList(), default=frozenset(),
-                         help="Exit 1 if a finding has one of these codes (ZT101,ZT102 or all)."),
+            click.option(
+                "--json",
+                "as_json",
+                is_flag=True,
+                help="One JSON object a line on stdout, the report last.",
+            ),
+            click.option(
+                "--report",
+                "report_path",
+                metavar="FILE",
+                help="Write the report as JSON to FILE too.",
+            ),
+            click.option(
+                "-s",
+                "--signal",
+                "signals",
+                type=SignalList(),
+                help="Show only lines about these signals (9,TERM); verdicts see all.",
+            ),
+            click.option(
+                "--fail-on",
+                type=CodeList(),
+                default=frozenset(),
+                help="Exit 1 if a finding has one of these codes (ZT101,ZT102 or all).",
+            ),
             click.option("--strict", is_flag=True, help="Exit 1 if events were lost."),
             click.option("--utc", is_flag=True, help="Show times in UTC, not local time."),
             click.option("--no-color", is_flag=True, help="Never colour (also: NO_COLOR)."),
-            click.option("-v", "--verbose", is_flag=True,
-                         help="Show ordinary events too, and details of errors."),
+            click.option(
+                "-v",
+                "--verbose",
+                is_flag=True,
+                help="Show ordinary events too, and details of errors.",
+            ),
         ],
         function,
     )

@@ -11,14 +11,31 @@ from tracer.cli.output import Output
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
-@click.option("--stop-after", "stop_after_s", type=Seconds(),
-              help="Stop the command so long after its start.")
-@click.option("--stop-signal", "stop_signo", type=SignalName(), default="TERM",
-              show_default=True, help="The signal a stop begins with.")
-@click.option("--grace", "grace_s", type=Seconds(), default=10.0, show_default=True,
-              help="From the stop signal to SIGKILL.")
-@click.option("--init", "with_init", is_flag=True,
-              help="Put an init (tini) in front as PID 1, as docker run --init does.")
+@click.option(
+    "--stop-after", "stop_after_s", type=Seconds(), help="Stop the command so long after its start."
+)
+@click.option(
+    "--stop-signal",
+    "stop_signo",
+    type=SignalName(),
+    default="TERM",
+    show_default=True,
+    help="The signal a stop begins with.",
+)
+@click.option(
+    "--grace",
+    "grace_s",
+    type=Seconds(),
+    default=10.0,
+    show_default=True,
+    help="From the stop signal to SIGKILL.",
+)
+@click.option(
+    "--init",
+    "with_init",
+    is_flag=True,
+    help="Put an init (tini) in front as PID 1, as docker run --init does.",
+)
 @trace_options
 @output_options
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)

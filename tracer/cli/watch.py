@@ -8,14 +8,15 @@ import click
 
 from tracer.cli.options import OutputOptions
 from tracer.cli.output import Output
+from tracer.session.targets import TargetOptions
 from tracer.session.trace import Trace, TraceOptions
-from tracer.session.watch import TargetOptions, watch
+from tracer.session.watch import watch
 
 
 def watch_targets(
     *,
     containers: Sequence[str],
-    pidns_inums: Sequence[int],
+    pidns: Sequence[str],
     cgroups: Sequence[str],
     everything: bool,
     duration_s: float | None,
@@ -32,7 +33,7 @@ def watch_targets(
 
     try:
         report = watch(
-            TargetOptions(containers, pidns_inums, cgroups, everything),
+            TargetOptions(containers, pidns, cgroups, everything),
             TraceOptions(
                 min_zombie_ns=int(min_zombie_s * 1e9),
                 duration_s=duration_s,

@@ -155,6 +155,8 @@ class SignalEvent:
     ``actor`` is the kernel's current: the sender only where ``info`` is FILLED
     by a user's system call (``si_code`` <= 0); else in whose context the kernel
     raised it. ``si_pid`` is as the target's namespace sees it.
+    ``target_group_exit`` is read after the signal was entered (the tracepoint
+    fires behind complete_signal), so the signal that begins a death shows it.
     ``notified_child`` is set where this is an exit notification, with the start
     0 where only the pid is known.
     """

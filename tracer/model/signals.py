@@ -21,12 +21,12 @@ SIGXCPU = int(_signal.SIGXCPU)
 SIGSYS = int(_signal.SIGSYS)
 
 FAULT_SIGNALS = frozenset(
-    int(s) for s in (_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGILL, _signal.SIGFPE, _signal.SIGTRAP)
+    int(s)
+    for s in (_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGILL, _signal.SIGFPE, _signal.SIGTRAP)
 )
 
 DEFAULT_IGNORED = frozenset(
-    int(s)
-    for s in (_signal.SIGCHLD, _signal.SIGCONT, _signal.SIGURG, _signal.SIGWINCH)
+    int(s) for s in (_signal.SIGCHLD, _signal.SIGCONT, _signal.SIGURG, _signal.SIGWINCH)
 )
 """Signals whose default action is to be dropped (kernel: sig_kernel_ignore)."""
 

@@ -29,6 +29,12 @@ class Container:
         pod: Kubernetes namespace/name, or None.
         runtime_pids: Processes known to act for the runtime (the tracer itself
             in ``zomtrace run``).
+        stop_timeout_s: The grace its runtime gives by default, s; None = unknown.
+        cgroup_hierarchy: Whose ``cgroup_id`` this is: ``v2``, or the v1 controller
+            (``pids``, ...) where the v2 hierarchy cannot tell the container apart.
+        engine_address: How its runtime is reached: Docker's API URL, containerd's
+            socket, podman's storage or an OCI runtime's state directory.
+        engine_namespace: containerd's namespace, else None.
     """
 
     id: str
@@ -43,6 +49,10 @@ class Container:
     stop_signo: int = SIGTERM
     pod: str | None = None
     runtime_pids: tuple[int, ...] = ()
+    stop_timeout_s: float | None = None
+    cgroup_hierarchy: str | None = None
+    engine_address: str | None = None
+    engine_namespace: str | None = None
 
     @property
     def label(self) -> str:

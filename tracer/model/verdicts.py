@@ -83,36 +83,54 @@ class FindingKind:
 FINDING_KINDS: dict[str, FindingKind] = {
     kind.code: kind
     for kind in (
-        FindingKind("ZT101", "init-drops-stop-signal", Severity.ERROR,
-                    "PID 1 has no handler, the kernel dropped the stop signal"),
-        FindingKind("ZT102", "init-does-not-forward", Severity.ERROR,
-                    "PID 1 ended without passing the stop signal on; others got SIGKILL"),
-        FindingKind("ZT103", "grace-expired", Severity.ERROR,
-                    "the runtime's grace ran out, SIGKILL followed"),
-        FindingKind("ZT104", "killed-by-oom", Severity.ERROR,
-                    "the OOM killer chose a process"),
-        FindingKind("ZT105", "killed-by-cgroup", Severity.WARNING,
-                    "cgroup.kill was written"),
-        FindingKind("ZT106", "killed-by-process", Severity.WARNING,
-                    "another process sent a fatal signal"),
-        FindingKind("ZT107", "teardown-blocked", Severity.ERROR,
-                    "the namespace's teardown waited over 1 s"),
-        FindingKind("ZT201", "zombie-leak", Severity.ERROR,
-                    "a live parent does not wait for its dead children"),
-        FindingKind("ZT202", "init-does-not-reap", Severity.ERROR,
-                    "orphans handed to PID 1 stay zombies"),
-        FindingKind("ZT203", "zombie-leader", Severity.WARNING,
-                    "the leader exited, other threads live"),
-        FindingKind("ZT204", "late-reap", Severity.WARNING,
-                    "reaped, but later than --min-zombie"),
-        FindingKind("ZT205", "injected-zombie", Severity.WARNING,
-                    "an exec'd-in process or its orphan left as a zombie"),
-        FindingKind("ZT301", "pids-near-limit", Severity.WARNING,
-                    "zombies fill the pids limit"),
-        FindingKind("ZT302", "fork-failed", Severity.ERROR,
-                    "a fork failed for want of pids"),
-        FindingKind("ZT901", "events-lost", Severity.WARNING,
-                    "what the picture lacks"),
+        FindingKind(
+            "ZT101",
+            "init-drops-stop-signal",
+            Severity.ERROR,
+            "PID 1 has no handler, the kernel dropped the stop signal",
+        ),
+        FindingKind(
+            "ZT102",
+            "init-does-not-forward",
+            Severity.ERROR,
+            "PID 1 ended without passing the stop signal on; others got SIGKILL",
+        ),
+        FindingKind(
+            "ZT103",
+            "grace-expired",
+            Severity.ERROR,
+            "the runtime's grace ran out, SIGKILL followed",
+        ),
+        FindingKind("ZT104", "killed-by-oom", Severity.ERROR, "the OOM killer chose a process"),
+        FindingKind("ZT105", "killed-by-cgroup", Severity.WARNING, "cgroup.kill was written"),
+        FindingKind(
+            "ZT106", "killed-by-process", Severity.WARNING, "another process sent a fatal signal"
+        ),
+        FindingKind(
+            "ZT107", "teardown-blocked", Severity.ERROR, "the namespace's teardown waited over 1 s"
+        ),
+        FindingKind(
+            "ZT201",
+            "zombie-leak",
+            Severity.ERROR,
+            "a live parent does not wait for its dead children",
+        ),
+        FindingKind(
+            "ZT202", "init-does-not-reap", Severity.ERROR, "orphans handed to PID 1 stay zombies"
+        ),
+        FindingKind(
+            "ZT203", "zombie-leader", Severity.WARNING, "the leader exited, other threads live"
+        ),
+        FindingKind("ZT204", "late-reap", Severity.WARNING, "reaped, but later than --min-zombie"),
+        FindingKind(
+            "ZT205",
+            "injected-zombie",
+            Severity.WARNING,
+            "an exec'd-in process or its orphan left as a zombie",
+        ),
+        FindingKind("ZT301", "pids-near-limit", Severity.WARNING, "zombies fill the pids limit"),
+        FindingKind("ZT302", "fork-failed", Severity.ERROR, "a fork failed for want of pids"),
+        FindingKind("ZT901", "events-lost", Severity.WARNING, "what the picture lacks"),
     )
 }
 """Every finding code there is. The codes and names are contract."""

@@ -43,11 +43,15 @@ def run_command(
     *,
     on_idle: Callable[[], None] | None = None,
     on_starting: Callable[[], None] | None = None,
+    on_held: Callable[[HeldWorkload, Trace, Callable[[], None]], None] | None = None,
     allow_kprobes: bool = True,
 ) -> Report:
     """Run a command as PID 1 of a new PID namespace and trace it.
 
     SIGINT and SIGTERM begin the stop; a second one ends at once.
+
+    ``on_held`` is called with the workload, the trace and what stops the
+    workload, when all hooks are live and the command has not started yet.
 
     Raises:
         UsageError: The program cannot be run.
@@ -72,7 +76,7 @@ def run_command(
         ):
             container = workload.container
             target = Target(
-                description=f"run {_basename(command[0])}",
+                description=f"run {workload.name}",
                 kernel_filter=KernelFilter(pidns_inums=frozenset({container.pidns_inum})),
                 containers=(container,),
             )
@@ -82,11 +86,18 @@ def run_command(
                     trace.schedule.after(options.grace_s, lambda: workload.send(signal.SIGKILL))
 
             trace = Trace(
-                source, target, sinks, trace_options, interrupts,
-                on_idle=on_idle, on_interrupt=stop,
+                source,
+                target,
+                sinks,
+                trace_options,
+                interrupts,
+                on_idle=on_idle,
+                on_interrupt=stop,
             )
             trace.watch(workload.fileno(), workload.reap)
             trace.attach()
+            if on_held is not None:
+                on_held(workload, trace, stop)
             workload.release()
             if options.stop_after_s is not None:
                 trace.schedule.after(options.stop_after_s, stop)

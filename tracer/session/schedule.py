@@ -12,14 +12,12 @@ class Schedule:
     """Actions due at instants of the monotonic clock, in seconds."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[tuple[float, int, Callable[[], object]]] = []
         self._sequence = itertools.count()
 
-    def after(self, delay_s: float, action: Callable[[], None]) -> None:
+    def after(self, delay_s: float, action: Callable[[], object]) -> None:
         """Do something once, a number of seconds from now."""
-        heapq.heappush(
-            self._heap, (time.monotonic() + delay_s, next(self._sequence), action)
-        )
+        heapq.heappush(self._heap, (time.monotonic() + delay_s, next(self._sequence), action))
 
     def seconds_left(self) -> float | None:
         """How long until the next action, or None where there is none."""

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
 from tracer.correlate.summary import summarise
 from tracer.model.annotated import Annotated
-from tracer.model.events import AttachedEvent, EndEvent, Event, HookState, LossEvent
+from tracer.model.events import (
+    AttachedEvent,
+    EndEvent,
+    Event,
+    HookState,
+    LossEvent,
+    ObservationEvent,
+)
 from tracer.model.report import Report
 from tracer.model.target import KernelFilter, Target
 from tracer.session.interrupts import Interrupts
@@ -32,17 +39,23 @@ _CHUNK = 2048
 class Source(Protocol):
     """Where records come from: :class:`tracer.kernel.source.BpfSource`."""
 
-    def set_filter(self, kernel_filter: KernelFilter) -> None: ...
+    def set_filter(self, kernel_filter: KernelFilter) -> None:
+        """Choose what the kernel side lets through."""
 
-    def attach(self) -> tuple[HookState, ...]: ...
+    def attach(self) -> tuple[HookState, ...]:
+        """Switch the hooks on."""
 
-    def seed(self) -> npt.NDArray[np.void]: ...
+    def seed(self) -> npt.NDArray[np.void]:
+        """Give a record of each process that is there."""
 
-    def read(self, timeout_s: float | None) -> npt.NDArray[np.void]: ...
+    def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
+        """Drain what is there."""
 
-    def take_losses(self) -> Mapping[str, int]: ...
+    def take_losses(self) -> Mapping[str, int]:
+        """Give the losses since the last call, by kind."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """Readable when there is something to drain."""
 
 
 Sink = Callable[[Annotated], None]
@@ -73,6 +86,8 @@ class Trace:
         on_idle: Called a few times a second, for a live view's clock.
         on_interrupt: Called on the first SIGINT or SIGTERM; ends the trace
             unless given.
+        observe_at_end: Asked once the trace is over for what others know of
+            it (an engine's events): evidence beside the kernel's.
     """
 
     def __init__(
@@ -84,6 +99,7 @@ class Trace:
         interrupts: Interrupts,
         on_idle: Callable[[], None] | None = None,
         on_interrupt: Callable[[], None] | None = None,
+        observe_at_end: Callable[[AttachedEvent], Iterable[ObservationEvent]] | None = None,
     ) -> None:
         # numpy takes its time to import: the compile child is at work by now.
         from tracer.kernel import clock
@@ -97,6 +113,7 @@ class Trace:
         self._interrupts = interrupts
         self._on_idle = on_idle
         self._on_interrupt = on_interrupt or (lambda: self.end("interrupted"))
+        self._observe_at_end = observe_at_end
         self._clock = clock
         self._decoder = Decoder(platform.machine())
         self._order = TimeOrder()
@@ -110,6 +127,7 @@ class Trace:
         )
         self._ready: deque[npt.NDArray[np.void]] = deque()
         self._watched: dict[int, Callable[[], object]] = {}
+        self._followed: dict[int, Callable[[], object]] = {}
         self._end_reason: str | None = None
 
     def attach(self) -> None:
@@ -136,6 +154,10 @@ class Trace:
         """Do something once when a descriptor becomes readable."""
         self._watched[fd] = action
 
+    def follow(self, fd: int, action: Callable[[], object]) -> None:
+        """Do something each time a descriptor is readable."""
+        self._followed[fd] = action
+
     def end(self, reason: str) -> None:
         """End the trace at the next turn of the loop."""
         if self._end_reason is None:
@@ -151,7 +173,7 @@ class Trace:
         poll = select.poll()
         poll.register(self._source.fileno(), select.POLLIN)
         poll.register(self._interrupts.fileno(), select.POLLIN)
-        for fd in self._watched:
+        for fd in (*self._watched, *self._followed):
             poll.register(fd, select.POLLIN)
         while self._end_reason is None:
             ready = poll.poll(self._timeout_s() * 1000)
@@ -163,6 +185,8 @@ class Trace:
                 if fd in self._watched:
                     poll.unregister(fd)
                     self._watched.pop(fd)()
+                elif fd in self._followed:
+                    self._followed[fd]()
             self._drain()
             self.schedule.run_due()
             if self._interrupts.count and self._end_reason is None:
@@ -232,6 +256,10 @@ class Trace:
         if rest is not None:
             self._ready.append(rest)
         self._drain()
+        attached = self.correlator.attached
+        if self._observe_at_end is not None and attached is not None:
+            for observation in self._observe_at_end(attached):
+                self._emit(observation)
         self._emit(EndEvent(self._clock.boot_now_ns(), self._end_reason or "ended"))
         return summarise(self.correlator)
 
@@ -240,4 +268,3 @@ class Trace:
         if annotated is not None:
             for sink in self._sinks:
                 sink(annotated)
-

@@ -21,8 +21,12 @@ from tracer.errors import PrivilegeError, UnavailableError, UsageError
 from tracer.kernel import procfs
 from tracer.model.target import Container
 
-_INITS = (("tini", ("-s", "--")), ("docker-init", ("-s", "--")), ("catatonit", ("--",)),
-          ("dumb-init", ("--",)))
+_INITS = (
+    ("tini", ("-s", "--")),
+    ("docker-init", ("-s", "--")),
+    ("catatonit", ("--",)),
+    ("dumb-init", ("--",)),
+)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWNS = 0x00020000
@@ -89,7 +93,8 @@ class HeldWorkload:
                     pass_fds=(hold_read,),
                     start_new_session=True,
                     env={**os.environ, **(environment or {})},
-                    preexec_fn=_enter_namespaces,
+                    # No thread is running yet, and what it calls is libc alone.
+                    preexec_fn=_enter_namespaces,  # noqa: PLW1509
                 )
         except subprocess.SubprocessError as error:
             os.close(self._hold_write)

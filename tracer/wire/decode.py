@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+import collections
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -34,7 +34,9 @@ from tracer.model.wait_status import WaitStatus
 from tracer.wire.layout import CONSTANTS, RECORD
 from tracer.wire.syscalls import syscall_name
 
-Row = namedtuple("Row", RECORD.names)  # type: ignore[misc]  # the names come from the C header
+# The names come from the C header, so no type checker can know them.
+_make_row_type: Any = collections.namedtuple  # noqa: PYI024
+Row = _make_row_type("Row", RECORD.names)
 
 _EXIT_ZOMBIE = 0x20
 """task_struct.exit_state of a zombie (include/linux/sched.h)."""

@@ -33,9 +33,7 @@ class TimeOrder:
         """Whether records wait for the next drain."""
         return bool(self._held)
 
-    def push(
-        self, batch: npt.NDArray[np.void], drain_began_ns: int
-    ) -> npt.NDArray[np.void] | None:
+    def push(self, batch: npt.NDArray[np.void], drain_began_ns: int) -> npt.NDArray[np.void] | None:
         """Take a drained batch; give back what can have no older sibling left.
 
         Args:
@@ -56,7 +54,11 @@ class TimeOrder:
         held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
         held = held[np.argsort(held["boot_ns"], kind="stable")]
         stamps = held["boot_ns"]
-        cut = len(held) if until_ns is None else int(np.searchsorted(stamps, max(until_ns, 0), "right"))
+        cut = (
+            len(held)
+            if until_ns is None
+            else int(np.searchsorted(stamps, max(until_ns, 0), "right"))
+        )
         self._held = [held[cut:]] if cut < len(held) else []
         if cut == 0:
             return None

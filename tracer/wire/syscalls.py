@@ -5,8 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-_TABLES = {("x86_64", False): "x86_64", ("x86_64", True): "i386",
-           ("aarch64", False): "arm64", ("aarch64", True): "arm"}
+_TABLES = {
+    ("x86_64", False): "x86_64",
+    ("x86_64", True): "i386",
+    ("aarch64", False): "arm64",
+    ("aarch64", True): "arm",
+}
 
 
 @lru_cache(maxsize=1)
