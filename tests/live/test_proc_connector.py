@@ -31,7 +31,8 @@ def test_every_exit_has_the_status_waitpid_tells() -> None:
     assert {pid: seen[pid] for pid in told} == told
     ours = [event for event in oracle.exits if event.host_pid in told]
     assert len(ours) == _CHILDREN
-    assert {event.parent_host_pid for event in ours} == {os.getpid()}
+    # None where waitpid was quicker than the event.
+    assert {event.parent_host_pid for event in ours} - {None} == {os.getpid()}
     assert {event.exit_signo for event in ours} == {int(signal.SIGCHLD)}
 
 

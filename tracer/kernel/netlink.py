@@ -74,7 +74,8 @@ class ConnectorExit:
         status: Its own exit status. It is the process's, but where threads ended
             one by one with different ones.
         exit_signo: What its parent gets; None for threads and where none is sent.
-        parent_host_pid: Who must reap it; None on kernels that do not tell (before 5.0).
+        parent_host_pid: Who must reap it; None where that had happened before the
+            event was made, and on kernels before 5.0.
     """
 
     mono_ns: int
