@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tracer.model.events import HookState
 from tracer.model.report import Finding, Report
 from tracer.model.verdicts import FINDING_KINDS, Severity
 from tracer.report.page import Page, Span, Style, column
-from tracer.report.wording import HOOK_MEANING, SEVERITY_STYLE
+from tracer.report.wording import SEVERITY_STYLE
 
 _INDENT = 11
-_ROW_WIDTH = 14
+_ROW_WIDTH = 18
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -27,16 +26,10 @@ def add_findings(page: Page, report: Report) -> None:
 
 
 def add_gaps(page: Page, report: Report) -> None:
-    """Write what was not seen; nothing where everything was."""
-    rows = [
-        (hook.name, _hook_gap(hook))
-        for hook in report.hooks
-        if hook.source is None or hook.degrades
-    ]
+    """Write what was not seen or less exactly; nothing where everything was."""
     lost = [(kind, count) for kind, count in sorted(report.lost.items()) if count]
-    if not rows and not lost and report.complete:
-        return
-    page.heading("Not seen")
+    if lost or not report.complete:
+        page.heading("Not seen")
     if lost:
         counts = ", ".join(f"{count} {kind}" for kind, count in lost)
         page.entry(
@@ -49,8 +42,15 @@ def add_gaps(page: Page, report: Report) -> None:
             _lead("incomplete", Style.WARNING),
             "something happened before the hooks were live or came in too late to be placed.",
         )
+    rows = [
+        (hook.name, hook.degrades or "nothing on this kernel tells of it")
+        for hook in report.hooks
+        if hook.source is None or hook.degrades
+    ]
+    if rows:
+        page.heading("Less exact on this kernel", "zomtrace doctor says why")
     for name, text in rows:
-        page.entry(_lead(name, Style.DIM), text)
+        page.entry(_lead(name, Style.DIM), text, style=Style.DIM)
 
 
 def _add_finding(page: Page, finding: Finding) -> None:
@@ -73,12 +73,6 @@ def _add_finding(page: Page, finding: Finding) -> None:
             indent=_INDENT,
             style=Style.WARNING,
         )
-
-
-def _hook_gap(hook: HookState) -> str:
-    meaning = HOOK_MEANING.get(hook.name)
-    gap = hook.degrades or "not seen at all on this kernel"
-    return f"{meaning}: {gap}" if meaning else gap
 
 
 def _lead(label: str, style: Style) -> tuple[Span, ...]:

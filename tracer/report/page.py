@@ -133,10 +133,16 @@ class Page:
         self.entry((Span(" " * indent),) if indent else (), text, style=style)
 
     def entry(self, lead: Line, text: str, *, style: Style = Style.PLAIN) -> None:
-        """Write ``lead`` and, behind it, wrapped text that hangs under itself."""
+        """Write ``lead`` and, behind it, wrapped text that hangs under itself.
+
+        Where the page is too narrow for that, the text goes below the lead.
+        """
         indent = line_width(lead)
-        room = max(self.width - indent, _MIN_TEXT_WIDTH)
-        for number, piece in enumerate(wrap(text, room)):
+        if self.width - indent < _MIN_TEXT_WIDTH:
+            self.lines.append(lead)
+            indent = self.width // 3
+            lead = (Span(" " * indent),)
+        for number, piece in enumerate(wrap(text, self.width - indent)):
             before = lead if number == 0 else (Span(" " * indent),)
             self.lines.append((*before, Span(piece, style)))
 

@@ -62,7 +62,7 @@ def _add_header(page: Page, report: Report, *, utc: bool) -> None:
     until = format_clock(end_ns, utc=utc)
     if last_day != day:
         until = f"{last_day} {until}"
-    page.text(f"zomtrace of {report.target}", style=Style.HEADING)
+    page.text(f"zomtrace: {report.target}", style=Style.HEADING)
     page.text(
         f"{day} {format_clock(begin_ns, utc=utc)} to {until} {format_zone(begin_ns, utc=utc)}, "
         f"{format_duration(end_ns - begin_ns)}; kernel {report.kernel}; "

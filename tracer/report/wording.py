@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tracer.model.events import SigchldAction
 from tracer.model.target import Container
 from tracer.model.verdicts import Cause, ReapKind, Severity, StopSignalDisposition
+from tracer.model.zombie_scan import ZombieBlame
 from tracer.report.page import Style
 
 CAUSE_SHORT: dict[Cause, str] = {
@@ -88,19 +89,60 @@ TRIGGER_MEANING: dict[str, str] = {
 """What began a stop, with a place for what to call init."""
 
 HOOK_MEANING: dict[str, str] = {
-    "exit": "ends of processes",
-    "exit_begin": "begins of slow ends",
-    "reap": "zombies being collected",
-    "signal": "signals sent",
-    "deliver": "signals acted upon",
-    "teardown": "namespaces taken down",
-    "oom": "out-of-memory kills",
+    "exit": "processes that end",
+    "exit_begin": "when an end begins",
+    "reap": "the moment a zombie is collected",
+    "free": "zombies that were collected",
+    "signal": "signals, and who sends them",
+    "deliver": "signals being acted upon",
     "fork": "new processes",
     "exec": "programs started",
-    "fork_failed": "forks that failed",
+    "teardown_begin": "PID namespaces taken down, from",
+    "teardown_end": "PID namespaces taken down, until",
+    "oom": "out-of-memory kills",
+    "fork_failed": "forks that fail, and whose",
     "seed": "processes there before",
 }
 """What each row of the hook plan sees; rows not named here speak for themselves."""
+
+BLAME_MEANING: dict[ZombieBlame, str] = {
+    ZombieBlame.LEADER: (
+        "Its first thread has ended while others live on. Nobody can collect it before they end."
+    ),
+    ZombieBlame.TRACER: "A debugger or tracer holds it: it has not waited for it yet.",
+    ZombieBlame.INJECTED: (
+        "Its parent is outside its PID namespace: it was put in by docker exec, nsenter or a "
+        "probe, and PID 1 in there cannot collect it."
+    ),
+    ZombieBlame.INIT: (
+        "PID 1 of its namespace has to collect it and does not. Processes whose parent has died "
+        "end up there too."
+    ),
+    ZombieBlame.PARENT: "Its parent lives and does not collect it.",
+    ZombieBlame.UNKNOWN: "Who has to collect it cannot be seen from here.",
+}
+"""Why a zombie is still there, in a sentence or two."""
+
+BLAME_ADVICE: dict[ZombieBlame, str] = {
+    ZombieBlame.LEADER: (
+        "No leak. Find out why the other threads go on; the process ends with the last of them."
+    ),
+    ZombieBlame.TRACER: "End or detach the tracer; the zombie then goes to its real parent.",
+    ZombieBlame.INJECTED: (
+        "Whoever started it from outside has to wait for it: mend or end that process. Stopping "
+        "the container may hang until then."
+    ),
+    ZombieBlame.INIT: (
+        "Put an init that collects orphans in front (docker run --init, tini), or have PID 1 "
+        "call waitpid(-1, ..., WNOHANG) in a loop on SIGCHLD."
+    ),
+    ZombieBlame.PARENT: (
+        "Have the parent call waitpid(-1, ..., WNOHANG) in a loop on SIGCHLD, or ignore SIGCHLD. "
+        "Until it is mended, ending the parent hands its zombies on to whoever collects orphans."
+    ),
+    ZombieBlame.UNKNOWN: "Look again as root, from the host's own PID namespace.",
+}
+"""What to do about it."""
 
 SEVERITY_STYLE: dict[Severity, Style] = {
     Severity.ERROR: Style.ERROR,

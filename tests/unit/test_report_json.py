@@ -1,0 +1,318 @@
+"""The JSON contract: names, nulls, and lines any parser takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tests.unit import event_samples as samples
+from tests.unit.report_samples import (
+    BEGIN_NS,
+    CONTAINER_ID,
+    HOSTILE_NAMES,
+    INIT_PID,
+    PIDNS,
+    SAMPLES,
+    UTC_OFFSET_NS,
+    WEB,
+    fwd_sig,
+    hostile,
+)
+from tracer.model.annotated import Annotated
+from tracer.model.events import (
+    ContainerEvent,
+    DeliverEvent,
+    EndEvent,
+    ExecEvent,
+    ExitBeginEvent,
+    ForkFailedEvent,
+    LossEvent,
+    ObservationEvent,
+    OomEvent,
+    ProcessEvent,
+    SigchldAction,
+    TeardownEvent,
+    TeardownPhase,
+)
+from tracer.model.identity import ProcessKey
+from tracer.model.report import (
+    Finding,
+    ProcessReport,
+    Report,
+    StopReport,
+    TimelineEntry,
+    ZombieReport,
+)
+from tracer.model.signals import Disposition
+from tracer.model.wait_status import WaitStatus
+from tracer.report.jsonlines import COMMON_KEYS, event_to_json, render_line
+from tracer.report.jsonreport import render_report_file, render_report_line, report_to_json
+
+_SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
+
+
+def _schema(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((_SCHEMAS / name).read_text(encoding="utf-8"))
+    return loaded
+
+
+REPORT_SCHEMA = _schema("zomtrace.report-1.json")
+EVENT_SCHEMA = _schema("zomtrace.event-1.json")
+REPORT_VALIDATOR = Draft202012Validator(REPORT_SCHEMA)
+EVENT_VALIDATOR = Draft202012Validator(EVENT_SCHEMA)
+
+PROCESS = samples.a_snapshot()
+EVENTS: dict[str, Annotated] = {
+    "attached": samples.attached(),
+    "process": Annotated(
+        ProcessEvent(
+            BEGIN_NS,
+            PROCESS,
+            is_zombie=True,
+            live_threads=0,
+            status=WaitStatus(3, None, False),
+            own_sigchld=SigchldAction.UNKNOWN,
+            parent_sigchld=SigchldAction.CAUGHT,
+            tracer_host_pid=None,
+        ),
+        WEB,
+    ),
+    "fork": samples.a_fork(),
+    "exec": Annotated(ExecEvent(BEGIN_NS, PROCESS), WEB),
+    "exit": samples.a_death(),
+    "reap": samples.a_reap(),
+    "signal": samples.a_signal(),
+    "deliver": Annotated(
+        DeliverEvent(BEGIN_NS, PROCESS, PROCESS.host_pid, 15, 0, Disposition.CAUGHT), WEB
+    ),
+    "teardown": Annotated(TeardownEvent(BEGIN_NS, PROCESS, TeardownPhase.BEGIN), WEB),
+    "oom": Annotated(OomEvent(BEGIN_NS, PROCESS, samples.an_actor()), WEB),
+    "fork_failed": Annotated(ForkFailedEvent(BEGIN_NS, PROCESS, -11), WEB),
+    "observation": Annotated(
+        ObservationEvent(BEGIN_NS, "proc", ProcessKey(7, 8), {"wchan": "do_wait"}), WEB
+    ),
+    "loss": Annotated(LossEvent(BEGIN_NS, {"exit": 12})),
+}
+
+
+def _line(annotated: Annotated) -> dict[str, Any]:
+    line = render_line(annotated, UTC_OFFSET_NS)
+    assert line is not None
+    parsed: dict[str, Any] = json.loads(line)
+    return parsed
+
+
+# Every line.
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_a_line_follows_the_schema_and_begins_with_the_common_keys(kind: str) -> None:
+    line = _line(EVENTS[kind])
+
+    EVENT_VALIDATOR.validate(line)
+    assert tuple(line)[: len(COMMON_KEYS)] == COMMON_KEYS
+    assert line["kind"] == kind
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_the_schema_describes_every_key_of_a_line(kind: str) -> None:
+    described = set(EVENT_SCHEMA["$defs"][kind]["properties"]) | set(COMMON_KEYS)
+
+    assert set(_line(EVENTS[kind])) == described
+
+
+def test_the_schema_knows_no_other_kinds() -> None:
+    assert set(EVENT_SCHEMA["properties"]["kind"]["enum"]) == set(EVENTS)
+
+
+def test_schemas_are_schemas() -> None:
+    Draft202012Validator.check_schema(REPORT_SCHEMA)
+    Draft202012Validator.check_schema(EVENT_SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "annotated",
+    [
+        Annotated(ExitBeginEvent(BEGIN_NS, PROCESS)),
+        Annotated(EndEvent(BEGIN_NS, "Ctrl-C")),
+        samples.an_exit(live_threads=2),
+    ],
+    ids=["begin of an exit", "end of the trace", "leader before its threads"],
+)
+def test_what_is_no_line_of_its_own_gets_none(annotated: Annotated) -> None:
+    assert event_to_json(annotated, UTC_OFFSET_NS) is None
+
+
+# Kinds.
+
+
+def test_a_death_by_signal_has_a_signal_and_no_exit_code() -> None:
+    assert _line(samples.a_death(at_ns=BEGIN_NS + 123_456_789)) == {
+        "kind": "exit",
+        "time": "2026-11-22T10:46:48.123456789Z",
+        "boot_ns": BEGIN_NS + 123_456_789,
+        "host_pid": 4712,
+        "ns_pid": 2,
+        "start_boot_ns": PROCESS.start_boot_ns,
+        "comm": "worker",
+        "parent_host_pid": INIT_PID,
+        "pidns_inum": PIDNS,
+        "cgroup_id": 4242,
+        "container_id": CONTAINER_ID,
+        "container_name": "web",
+        "exit_code": None,
+        "term_signal": "SIGKILL",
+        "core_dumped": False,
+        "cause": "pidns_teardown",
+    }
+
+
+def test_a_user_s_signal_has_a_sender_and_no_trigger() -> None:
+    line = _line(samples.a_signal())
+
+    assert {key: line[key] for key in list(line)[len(COMMON_KEYS) :]} == {
+        "signal": "SIGTERM",
+        "sender_host_pid": 4801,
+        "sender_ns_pid": 0,
+        "sender_comm": "runc",
+        "sender_chain": ["containerd-shim", "systemd"],
+        "sender_syscall": "pidfd_send_signal",
+        "trigger_host_pid": None,
+        "trigger_comm": None,
+        "si_code": 0,
+        "result": "delivered",
+        "cause": "stop_signal",
+        "disposition": "caught",
+    }
+
+
+def test_the_kernels_own_signal_has_a_trigger_and_no_sender() -> None:
+    line = _line(samples.a_teardown_kill())
+
+    assert [line[key] for key in line if key.startswith("sender_")] == [None] * 5
+    assert (line["trigger_host_pid"], line["trigger_comm"]) == (INIT_PID, "fwd")
+
+
+@pytest.mark.parametrize(("si_code", "is_sent"), [(0, True), (-1, True), (-6, True), (-2, False)])
+def test_without_a_verdict_only_a_system_call_makes_a_sender(si_code: int, is_sent: bool) -> None:
+    line = _line(samples.a_signal(sender_is_user=None, si_code=si_code))
+
+    assert (line["sender_host_pid"] is not None) is is_sent
+
+
+def test_a_failed_fork_names_its_error() -> None:
+    line = _line(EVENTS["fork_failed"])
+
+    assert (line["errno"], line["error"]) == (11, "EAGAIN")
+
+
+def test_a_container_that_was_found_is_an_observation_of_it() -> None:
+    line = _line(Annotated(ContainerEvent(BEGIN_NS, WEB)))
+
+    EVENT_VALIDATOR.validate(line)
+    assert (line["kind"], line["source"], line["host_pid"]) == ("observation", "docker", INIT_PID)
+    assert line["container_id"] == CONTAINER_ID
+
+
+# Anything in, valid JSON out.
+
+
+@given(
+    comm=st.text(st.characters(codec=None, categories=None)) | st.sampled_from(HOSTILE_NAMES),
+    number=st.floats(),
+)
+def test_a_line_is_one_line_of_valid_json_whatever_is_in_it(comm: str, number: float) -> None:
+    values = {comm: [comm, number, {comm: None}], "bytes": "\udcff"}
+    for annotated in (
+        samples.an_exit(comm=comm),
+        samples.a_signal(comm=comm, actor=samples.an_actor(comm=comm, chain=(comm,))),
+        Annotated(ObservationEvent(BEGIN_NS, comm, None, values)),
+    ):
+        line = render_line(annotated, UTC_OFFSET_NS)
+        assert line is not None
+        assert line.isprintable()
+        line.encode("utf-8")
+        json.loads(line, parse_constant=pytest.fail)
+
+
+def test_a_comm_is_escaped_as_text() -> None:
+    assert _line(samples.an_exit(comm="\x1b[31m"))["comm"] == "\\x1b[31m"
+
+
+def test_what_is_no_json_type_is_refused_not_guessed() -> None:
+    with pytest.raises(TypeError, match="complex"):
+        render_line(Annotated(ObservationEvent(BEGIN_NS, "proc", None, {"a": 1j})), 0)
+
+
+# The report.
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_report_follows_the_schema(name: str) -> None:
+    REPORT_VALIDATOR.validate(json.loads(render_report_line(SAMPLES[name]())))
+
+
+def test_the_last_line_and_the_file_hold_the_same_object() -> None:
+    report = fwd_sig()
+
+    assert json.loads(render_report_line(report)) == json.loads(render_report_file(report))
+    assert "\n" not in render_report_line(report)
+
+
+def test_the_schema_describes_every_key_of_a_report() -> None:
+    assert set(report_to_json(fwd_sig())) == set(REPORT_SCHEMA["properties"])
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("stop", StopReport),
+        ("process", ProcessReport),
+        ("zombie", ZombieReport),
+        ("finding", Finding),
+    ],
+)
+def test_the_schema_has_the_models_names(name: str, model: type) -> None:
+    fields = {field.name for field in dataclasses.fields(model)}
+
+    assert set(REPORT_SCHEMA["$defs"][name]["properties"]) == fields
+    assert set(REPORT_SCHEMA["$defs"][name]["required"]) == fields
+
+
+def test_nothing_of_the_model_s_report_is_left_out() -> None:
+    fields = {field.name for field in dataclasses.fields(Report)}
+
+    assert fields <= set(REPORT_SCHEMA["properties"])
+    assert {field.name for field in dataclasses.fields(TimelineEntry)} <= set(
+        REPORT_SCHEMA["$defs"]["moment"]["properties"]
+    )
+
+
+def test_a_report_s_line_has_the_common_keys_and_the_end_as_its_time() -> None:
+    line = report_to_json(fwd_sig())
+
+    assert tuple(line)[: len(COMMON_KEYS)] == COMMON_KEYS
+    assert (line["kind"], line["schema"]) == ("report", "zomtrace.report/1")
+    assert line["time"] == "2026-11-22T10:46:58.000000000Z"
+
+
+def test_a_schema_violation_would_be_noticed() -> None:
+    broken = report_to_json(fwd_sig())
+    broken["stops"][0]["sigkilled"] = -1
+    del broken["processes"][0]["comm"]
+
+    assert len(list(REPORT_VALIDATOR.iter_errors(broken))) == 2
+
+
+def test_a_hostile_report_is_printable_json() -> None:
+    line = render_report_line(hostile())
+
+    assert line.isprintable()
+    json.loads(line, parse_constant=pytest.fail)
