@@ -240,7 +240,8 @@ def test_every_direct_requirement_is_pinned_within_its_bounds() -> None:
     }
     requirements = project["dependencies"] + project["optional-dependencies"]["test"]
     for requirement in map(Requirement, requirements):
-        pin = pins[canonicalize_name(requirement.name)]
+        pin = pins.get(canonicalize_name(requirement.name))
+        assert pin is not None, f"{requirement} has no line in scripts/constraints.txt"
         assert requirement.specifier.contains(pin), f"{requirement}, pinned to {pin}"
 
 
