@@ -87,6 +87,9 @@ class LiveView:
         self._settled: list[Line] = []
         self._rows_below = 0
         self._painted_ns = 0
+        self._painted: tuple[object, ...] = ()
+        # Colours load a library: better now than when the first event waits.
+        paint((), color=color)
 
     def show(self, annotated: Annotated) -> None:
         """Take an event in; it is on the screen at the latest with the next tick."""
@@ -140,11 +143,16 @@ class LiveView:
         now_ns = self._clock()
         while self._groups and now_ns - self._groups[0].touched_ns >= _SETTLED_NS:
             self._settle(1)
+        self._painted_ns = now_ns
         columns = self._columns()
+        status = clip(safe_text(self._counts.status(self._boot_clock())), columns)
+        picture = (status, columns, *((group.line, group.count) for group in self._groups))
+        if not self._settled and picture == self._painted:
+            return
+        self._painted = picture
         growing: list[Line] = []
         for group in self._groups:
             growing += self._rows(group.line, group.count, columns)
-        status = clip(safe_text(self._counts.status(self._boot_clock())), columns)
         style = Style.ERROR if self._counts.lost else Style.INFO
         text = (
             self._erase()
@@ -152,7 +160,6 @@ class LiveView:
             + paint([(Span(status, style),)], color=self._color).rstrip("\n")
         )
         self._settled, self._rows_below = [], len(growing)
-        self._painted_ns = now_ns
         self._write(text)
 
     def _rows(self, line: LiveLine, count: int, width: int) -> list[Line]:

@@ -139,7 +139,7 @@ def _attached(annotated: Annotated, _: LiveRules) -> LiveLine:
     return LiveLine(
         event.boot_ns,
         "watching",
-        f"{event.target.description}: what happens from here on is seen",
+        event.target.description,
         None,
         None,
         "",
@@ -171,9 +171,9 @@ def _reap(annotated: Annotated, rules: LiveRules) -> LiveLine:
     kind = annotated.reap_kind or ReapKind.UNKNOWN
     after = f" {REAP_MEANING[kind]}"
     if annotated.reaper_comm is not None and kind in (ReapKind.PARENT, ReapKind.ADOPTER):
-        after += f", {_named(annotated.reaper_comm, annotated.reaper_host_pid)},"
+        after += f", {_named(annotated.reaper_comm, annotated.reaper_host_pid)}"
     if annotated.zombie_ns:
-        after += f" after {format_duration(annotated.zombie_ns)} as a zombie"
+        after += f"; it was a zombie for {format_duration(annotated.zombie_ns)}"
     style = Style.WARNING if (annotated.zombie_ns or 0) >= rules.min_zombie_ns else Style.PLAIN
     return _about(annotated, rules, "reaped", after, style)
 

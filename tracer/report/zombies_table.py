@@ -60,6 +60,18 @@ def group_scanned(zombies: Iterable[ScannedZombie]) -> list[tuple[ScannedZombie,
     return sorted((tuple(group) for group in groups.values()), key=lambda group: -len(group))
 
 
+def advise(zombie: ScannedZombie) -> str:
+    """Say what to do about a zombie."""
+    parent = zombie.parent
+    if (
+        parent is not None
+        and parent.state in _STOPPED
+        and zombie.blame not in (ZombieBlame.LEADER, ZombieBlame.TRACER)
+    ):
+        return f"Let the parent go on first (kill -CONT {parent.host_pid}), then look again."
+    return BLAME_ADVICE[zombie.blame]
+
+
 def zombies_to_json(scan: ZombieScan, clock_offset_ns: int) -> JsonObject:
     """Build the scan's object.
 
@@ -90,7 +102,7 @@ def _zombie_object(zombie: ScannedZombie) -> JsonObject:
         "container_id": zombie.container_id,
         "container_name": zombie.container_name,
         "blame": zombie.blame,
-        "advice": BLAME_ADVICE[zombie.blame],
+        "advice": advise(zombie),
         "zombie_ns_min": zombie.zombie_at_least_ns,
         "zombie_ns_max": zombie.process_age_ns,
         "exit_code": status.exit_code if status else None,
@@ -152,7 +164,7 @@ def _add_group(page: Page, group: Sequence[ScannedZombie]) -> None:
         )
     where = f" in {one.container_name or one.container_id[:12]}" if one.container_id else ""
     page.text(
-        f"{format_pids(zombie.host_pid for zombie in group)}{where}; "
+        f"host {format_pids(zombie.host_pid for zombie in group)}{where}; "
         f"zombie for {_age(group)}; {_endings(group)}",
         indent=_INDENT,
         style=Style.DIM,
@@ -161,19 +173,22 @@ def _add_group(page: Page, group: Sequence[ScannedZombie]) -> None:
     if one.blame is ZombieBlame.TRACER:
         _add_fact(page, "tracer", f"{one.tracer_comm or 'a process'}[{one.tracer_host_pid}]")
     if one.parent is not None:
-        _add_parent(page, one.parent)
+        is_at_fault = one.blame not in (ZombieBlame.LEADER, ZombieBlame.TRACER)
+        _add_parent(page, one.parent, is_at_fault=is_at_fault)
     for thread in one.live_threads[:_MAX_THREADS]:
         blocked = _blocked(thread.syscall, thread.wchan)
         _add_fact(page, "thread", f"{thread.comm}[{thread.host_tid}], {blocked}")
     left = len(one.live_threads) - _MAX_THREADS
     if left > 0:
         _add_fact(page, "", f"and {left} more threads")
-    _add_fact(page, "To do", BLAME_ADVICE[one.blame], Style.GOOD)
+    _add_fact(page, "To do", advise(one), Style.GOOD)
 
 
-def _add_parent(page: Page, parent: ZombieParent) -> None:
+def _add_parent(page: Page, parent: ZombieParent, *, is_at_fault: bool) -> None:
     init = ", PID 1 of its namespace" if parent.is_ns_init else ""
     _add_fact(page, "parent", f"{parent.comm}[{parent.host_pid}]{init}")
+    if not is_at_fault:
+        return
     command = " ".join(parent.cmdline)
     if command and command != parent.comm:
         shown = command if len(command) <= _MAX_COMMAND else f"{command[:_MAX_COMMAND]} ..."
@@ -219,7 +234,9 @@ def _age(group: Sequence[ScannedZombie]) -> str:
 def _endings(group: Sequence[ScannedZombie]) -> str:
     endings: Counter[str] = Counter()
     for zombie in group:
-        if zombie.status is None:
+        if zombie.live_threads:
+            endings["it has not ended as a whole"] += 1
+        elif zombie.status is None:
             endings["how it ended is not known"] += 1
         elif zombie.status.signo is not None:
             endings[f"died of {zombie.status.signal_name}"] += 1
