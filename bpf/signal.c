@@ -73,6 +73,12 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 		e->flags |= ZT_F_BLOCKED;
 	if (ctx->args[3] & 0xffffffff)
 		e->flags |= ZT_F_GROUP;
+	/*
+	 * A signal that kills has begun the group exit by the time we are
+	 * called. GROUP_EXIT shall speak of an earlier one.
+	 */
+	if (e->result == 0 && e->exit_code == sig)
+		e->flags &= ~ZT_F_GROUP_EXIT;
 
 	if (notify) {
 		e->flags |= ZT_F_NOTIFY;

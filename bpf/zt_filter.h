@@ -22,6 +22,7 @@ static __always_inline bool zt_pidns_wanted(const void *pid)
 	for (i = 0; i < ZT_PIDNS_LEVELS; i++) {
 		u32 inum;
 
+		ZT_OPAQUE(i);
 		if (i > level)
 			break;
 		inum = pid_namespace__ns_inum((const void *)upid__ns(zt_upid(pid, i)));
@@ -46,6 +47,7 @@ static __always_inline bool zt_cgroup_wanted(const void *task)
 	level = cgroup__level(cgroup);
 #pragma clang loop unroll(disable)
 	for (i = 0; i < ZT_CGROUP_LEVELS; i++) {
+		ZT_OPAQUE(i);
 		if (i >= level)
 			break;
 #if ZT_HAS_cgroup__ancestors

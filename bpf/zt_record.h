@@ -132,6 +132,7 @@ static __always_inline bool zt_current_reaps(const void *task)
 	for (i = 0; i < ZT_PIDNS_LEVELS; i++) {
 		const void *ns;
 
+		ZT_OPAQUE(i);
 		if (!pid || i > level)
 			break;
 		ns = (const void *)upid__ns(zt_upid(pid, i));

@@ -36,6 +36,13 @@
 #define ZT_PIDNS_LEVELS 33
 #define ZT_CGROUP_LEVELS 32
 
+/*
+ * clang would merge both conditions of a bounded loop into one count that runs
+ * down from an unknown number; older verifiers then see no bound. It may not
+ * know what the index is.
+ */
+#define ZT_OPAQUE(variable) asm volatile("" : "+r"(variable))
+
 struct zt_action {
 	u64 handler;
 	u64 flags;

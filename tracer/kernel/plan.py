@@ -102,9 +102,9 @@ def _mark_victim_has_task(features: KernelFeatures) -> str | None:
 
 
 def _mark_victim_has_pid(features: KernelFeatures) -> str | None:
-    if features.mark_victim is None:
-        return "this kernel has no tracepoint mark_victim"
-    return None
+    if features.mark_victim == "pid":
+        return None
+    return _mark_victim_has_task(features) or "the tracepoint mark_victim tells as much"
 
 
 def _raw(program: str, source_file: str, point: str) -> Candidate:
