@@ -1,0 +1,145 @@
+"""``zomtrace demo``: a classic case, played live and traced."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracer.errors import UnavailableError
+from tracer.model.report import Report
+from tracer.session.pids_cgroup import PidsCgroup
+from tracer.session.runner import RunOptions, run_command
+from tracer.session.scenarios.account import Account, Witness
+from tracer.session.scenarios.programs.voice import NOTES
+from tracer.session.scenarios.scenario import Explanation, Scenario, Stage
+from tracer.session.trace import Sink, Trace, TraceOptions
+from tracer.session.workload import HeldWorkload
+
+_AT_MOST_S = 60.0
+_NOTE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A scenario after its end.
+
+    Args:
+        report: What the trace concluded.
+        account: That, and what the program told of itself.
+    """
+
+    report: Report
+    account: Account
+
+
+def play(
+    scenario: Scenario,
+    sinks: Iterable[Sink],
+    *,
+    utc: bool = False,
+    on_idle: Callable[[], None] | None = None,
+    on_starting: Callable[[], None] | None = None,
+    allow_kprobes: bool = True,
+) -> Played:
+    """Play a scenario and trace it.
+
+    Args:
+        scenario: Which.
+        sinks: Called with every conclusion.
+        utc: Tell times in UTC in the account.
+        on_idle: Called a few times a second.
+        on_starting: Called while the programs compile.
+        allow_kprobes: False traces by tracepoints alone.
+
+    Raises:
+        UnavailableError: No namespace, no BPF, or a program it needs is missing.
+        PrivilegeError: Not root.
+    """
+    witness = Witness()
+    notes: list[str] = []
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zomtrace-demo-")))
+        pipe = _NotePipe(directory / "notes")
+        stack.callback(pipe.close)
+        cgroup = _make_cgroup(scenario, notes)
+        if cgroup is not None:
+            stack.enter_context(cgroup)
+
+        def on_held(workload: HeldWorkload, trace: Trace, stop: Callable[[], None]) -> None:
+            if cgroup is not None:
+                cgroup.add(workload.init_host_pid)
+            stage = Stage(workload, trace, stop, cgroup, notes)
+
+            def on_notes() -> None:
+                for note in pipe.read():
+                    notes.append(note)
+                    scenario.on_note(stage, note)
+
+            trace.follow(pipe.fileno(), on_notes)
+
+        report = run_command(
+            scenario.command(),
+            RunOptions(
+                grace_s=scenario.grace_s,
+                name=scenario.name,
+                environment={NOTES: str(directory / "notes")},
+            ),
+            TraceOptions(min_zombie_ns=int(scenario.min_zombie_s * 1e9), duration_s=_AT_MOST_S),
+            [witness, *sinks],
+            on_idle=on_idle,
+            on_starting=on_starting,
+            on_held=on_held,
+            allow_kprobes=allow_kprobes,
+        )
+        notes += pipe.read()
+    return Played(report, Account(report, tuple(witness.signals), tuple(notes), utc))
+
+
+def explain(scenario: Scenario, played: Played) -> Explanation:
+    """Say what the kernel did, quoting what was seen.
+
+    Raises:
+        UnavailableError: It did something else.
+    """
+    return scenario.explain(played.account)
+
+
+def _make_cgroup(scenario: Scenario, notes: list[str]) -> PidsCgroup | None:
+    if scenario.pids_max is None:
+        return None
+    try:
+        return PidsCgroup(scenario.pids_max)
+    except UnavailableError as error:
+        notes.append(f"no-cgroup {error.message}")
+        return None
+
+
+class _NotePipe:
+    """The named pipe a program writes its notes to."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        # Open for writing too: it never reads as closed between two writers.
+        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._rest = b""
+
+    def fileno(self) -> int:
+        """Readable when there are notes."""
+        return self._fd
+
+    def read(self) -> list[str]:
+        """Take the whole lines that are there."""
+        try:
+            self._rest += os.read(self._fd, _NOTE_BYTES)
+        except BlockingIOError:
+            return []
+        *lines, self._rest = self._rest.split(b"\n")
+        return [line.decode("utf-8", "backslashreplace") for line in lines]
+
+    def close(self) -> None:
+        """Close it; its file goes with its directory."""
+        os.close(self._fd)

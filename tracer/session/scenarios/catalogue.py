@@ -1,0 +1,28 @@
+"""Which scenarios there are."""
+
+from __future__ import annotations
+
+from tracer.errors import UsageError
+from tracer.session.scenarios.scenario import Scenario
+
+DEFAULT = "fwd-sig"
+
+
+def load_scenarios() -> dict[str, Scenario]:
+    """All scenarios by name, in the order of the manual."""
+    from tracer.session.scenarios import fwd_sig, zombie_proc
+
+    modules = (fwd_sig, zombie_proc)
+    return {scenario.name: scenario for module in modules for scenario in module.SCENARIOS}
+
+
+def find_scenario(name: str) -> Scenario:
+    """The scenario of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    scenarios = load_scenarios()
+    if name not in scenarios:
+        raise UsageError(f"{name}: no such scenario", hint=f"there are {', '.join(scenarios)}")
+    return scenarios[name]
