@@ -123,9 +123,10 @@ static __always_inline u64 zt_cgroup_id(const void *task)
 	return cgroup ? kernfs_node__id(cgroup__kn(cgroup)) : 0;
 }
 
+/* comm must be zero before: old kernels leave the end of a longer name in it. */
 static __always_inline void zt_read_comm(char *comm, const void *task)
 {
-	bpf_probe_read_kernel(comm, ZT_COMM_LEN, task + ZT_OFF_task_struct__comm);
+	bpf_probe_read_kernel_str(comm, ZT_COMM_LEN, task + ZT_OFF_task_struct__comm);
 }
 
 /* wait_task_zombie(): the status waitpid() will tell. */

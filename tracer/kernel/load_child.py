@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import platform
+import re
 import socket
 import sys
 import time
@@ -47,8 +48,8 @@ _PROGRAM_TYPES = {
 
 def _version_code() -> int:
     """What BCC wants to be told; nothing of ours looks at it."""
-    numbers = [int(part) for part in platform.release().split("-")[0].split(".")[:3]]
-    major, minor, patch = [*numbers, 0, 0][:3]
+    numbers = [int(digits) for digits in re.findall(r"\d+", platform.release())]
+    major, minor, patch = [*numbers, 0, 0, 0][:3]
     return (major << 16) + (minor << 8) + min(patch, 255)
 
 
