@@ -23,6 +23,7 @@ _COMMANDS = {
     "run": "tracer.cli.run",
     "stop": "tracer.cli.stop",
     "zombies": "tracer.cli.zombies",
+    "demo": "tracer.cli.demo",
     "doctor": "tracer.cli.doctor",
 }
 _INTERRUPTED = 130
