@@ -174,6 +174,22 @@ def test_a_death_by_signal_has_a_signal_and_no_exit_code() -> None:
     }
 
 
+def test_the_order_of_keys_is_fixed() -> None:
+    assert list(_line(samples.a_death()))[len(COMMON_KEYS) :] == [
+        "exit_code",
+        "term_signal",
+        "core_dumped",
+        "cause",
+    ]
+    assert list(_line(samples.a_reap()))[len(COMMON_KEYS) :] == [
+        "zombie_ns",
+        "reap_kind",
+        "reaper_host_pid",
+        "reaper_comm",
+        "precision",
+    ]
+
+
 def test_a_user_s_signal_has_a_sender_and_no_trigger() -> None:
     line = _line(samples.a_signal())
 

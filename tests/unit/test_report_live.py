@@ -37,16 +37,18 @@ SIGURG = 23
 
 
 class Screen(io.StringIO):
-    """A terminal without height: carriage return, line feed, up, erase below."""
+    """A terminal without height: carriage return, line feed, up, erase."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[str] = [""]
         self.row = self.column = 0
         self.writes = 0
+        self.written = ""
 
     def write(self, text: str) -> int:
         self.writes += 1
+        self.written += text
         position = 0
         for match in _CONTROL.finditer(text):
             assert match.start() == position, f"unknown control in {text[position:]!r}"
@@ -71,9 +73,11 @@ class Screen(io.StringIO):
         elif letter == "A":
             self.row -= int(number)
             assert self.row >= 0
+        elif letter == "K":
+            self.rows[self.row] = self.rows[self.row][: self.column]
         elif letter == "J":
-            assert self.column == 0
-            self.rows[self.row :] = [""]
+            self.rows[self.row] = self.rows[self.row][: self.column]
+            del self.rows[self.row + 1 :]
         else:
             assert letter in (None, "m"), f"unknown control {match.group()!r}"
 
@@ -141,7 +145,9 @@ def _piped(*events: Annotated, **changes: object) -> list[str]:
     for event in (samples.attached(), *events):
         view.show(event)
     view.close()
-    return stream.getvalue().splitlines()[1:]
+    lines = stream.getvalue().splitlines()
+    assert lines[-1] == ""
+    return lines[1:-1]
 
 
 # On a terminal.
@@ -156,7 +162,7 @@ def test_ordinary_life_is_counted_and_gets_no_line() -> None:
     watched.pass_time()
 
     assert watched.kept == []
-    assert watched.status == "alive 10 | ended 987 | zombies 0 | signals 0 | lost 0"
+    assert watched.status == "alive 10  ended 987  signals 0  lost 0  zombies 0"
 
 
 def test_equal_lines_are_counted_although_signals_and_deaths_alternate() -> None:
@@ -212,10 +218,10 @@ def test_the_oldest_zombie_is_named_and_young_ones_are_not_counted() -> None:
     watched.show(samples.an_exit(5001, at_ns=BEGIN_NS + 4_200 * MS))
     watched.pass_time(60 * MS)
 
-    assert "zombies 1 (oldest 4.3 s, worker[5000])" in watched.status
+    assert watched.status.endswith("zombies 1, oldest 4.3 s: worker[5000]")
     watched.show(samples.a_reap(5000))
     watched.pass_time(200 * MS)
-    assert "zombies 1 (oldest 260 ms, worker[5001])" in watched.status
+    assert watched.status.endswith("zombies 1, oldest 260 ms: worker[5001]")
 
 
 def test_what_was_there_before_is_counted() -> None:
@@ -241,7 +247,7 @@ def test_what_was_there_before_is_counted() -> None:
     )
     watched.pass_time()
 
-    assert watched.status.startswith("alive 2 | ended 0 | zombies 1 (oldest")
+    assert watched.status.startswith("alive 2  ended 0  signals 0  lost 0  zombies 1, ")
 
 
 def test_nothing_is_written_while_nothing_changes() -> None:
@@ -254,10 +260,48 @@ def test_nothing_is_written_while_nothing_changes() -> None:
     assert watched.screen.writes == writes
 
 
+def test_zombies_of_many_lengths_are_one_line_with_their_range() -> None:
+    watched = Watched()
+    for number, length_ns in enumerate((5_900 * MS, 5_300 * MS, 6_000 * MS)):
+        watched.show(samples.a_reap(5000 + number, zombie_ns=length_ns, kind=ReapKind.TEARDOWN))
+    watched.pass_time()
+
+    assert " ".join(" ".join(watched.kept).split()).endswith(
+        "3 x worker cleared away after PID 1 had ended; a zombie for 5.3 s .. 6.0 s"
+    )
+
+
+def test_the_whole_screen_is_never_erased_from_its_first_cell() -> None:
+    # tmux and others would keep what was erased so in their history.
+    watched = Watched()
+    for number in range(9):
+        watched.show(samples.a_death(5000 + number, f"worker{number}"))
+        watched.pass_time()
+        watched.pass_time(2 * SECOND)
+    watched.view.close()
+
+    assert "\x1b[J" not in watched.screen.written
+
+
+def test_a_low_terminal_keeps_what_it_repaints_on_the_screen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tracer.report.live.size_of", lambda _: os.terminal_size((40, 5)))
+    watched = Watched()
+    for number in range(20):
+        watched.show(samples.a_death(5000 + number, f"worker{number % 4}"))
+        watched.pass_time()
+    ups = [int(up) for up in re.findall(r"\x1b\[(\d+)A", watched.screen.written)]
+
+    assert max(ups) <= 3
+
+
 def test_closing_leaves_the_important_lines_and_no_status() -> None:
     watched = Watched()
     watched.show(samples.a_death(5000))
     watched.view.close()
+    watched.view.close()
+    watched.pass_time(5 * SECOND)
 
     assert len(watched.screen.lines) == 3
     assert not any("alive" in line for line in watched.screen.lines)
@@ -270,7 +314,7 @@ def test_losses_are_shown_and_counted() -> None:
     watched.pass_time()
 
     assert "LOST      12 exit events could not be taken in" in watched.kept[0]
-    assert watched.status.endswith("lost 12")
+    assert "  lost 12  " in watched.status
 
 
 @given(st.lists(st.sampled_from(HOSTILE_NAMES), min_size=1, max_size=12), st.booleans())
@@ -285,7 +329,7 @@ def test_hostile_names_move_no_cursor(names: list[str], color: bool) -> None:
     watched.pass_time(SECOND)
 
     assert all(line.isprintable() for line in watched.screen.lines)
-    assert watched.status.startswith("alive 0 |")
+    assert watched.status.startswith("alive 0  ")
 
 
 def test_colours_change_nothing_but_colours() -> None:
@@ -380,11 +424,11 @@ def _self_sent(signo: int) -> Annotated:
         (samples.a_reap(), None),
         (
             samples.a_reap(zombie_ns=2 * SECOND),
-            "worker[4712] collected by its parent, fwd[4711]; it was a zombie for 2.0 s",
+            "worker[4712] collected by its parent, fwd[4711]; a zombie for 2.0 s",
         ),
         (
             samples.a_reap(zombie_ns=2 * SECOND, kind=ReapKind.TEARDOWN),
-            "worker[4712] cleared away after PID 1 had ended; it was a zombie for 2.0 s",
+            "worker[4712] cleared away after PID 1 had ended; a zombie for 2.0 s",
         ),
         (samples.a_notification(), None),
         (_self_sent(SIGURG), None),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tracer.model.report import ProcessReport, Report, StopReport
 from tracer.model.signals import SIGRTMAX, SignalResult, signal_name
 from tracer.model.verdicts import Cause, End
-from tracer.report.page import Page, Span, Style, column
+from tracer.report.page import Line, Page, Span, Style, column, line_width, wrap
 from tracer.report.pidlist import format_pids
 from tracer.report.wording import (
     CAUSE_MEANING,
@@ -47,11 +47,12 @@ class Fate:
         return pids.pop() if len(pids) == 1 else None
 
 
-def group_fates(processes: Iterable[ProcessReport]) -> list[Fate]:
+def group_fates(processes: Iterable[ProcessReport], stops: Iterable[StopReport] = ()) -> list[Fate]:
     """Put processes of one fate together; PID 1 first, then by how bad it is."""
+    by_scope = _stops_by_scope(stops)
     groups: dict[tuple[object, ...], list[ProcessReport]] = {}
     for process in processes:
-        groups.setdefault(_fate_key(process), []).append(process)
+        groups.setdefault((*_fate_key(process), _about_stop(process, by_scope)), []).append(process)
     fates = [Fate(tuple(members)) for members in groups.values()]
     return sorted(fates, key=lambda fate: (_rank(fate.one), -len(fate.members)))
 
@@ -62,7 +63,7 @@ def add_fates(page: Page, report: Report) -> None:
         page.heading("Who died, and of what")
         page.text("No process of the target was seen.", indent=2)
         return
-    fates = group_fates(report.processes)
+    fates = group_fates(report.processes, report.stops)
     loud = [fate for fate in fates if not _is_quiet(fate.one)]
     quiet = [fate for fate in fates if _is_quiet(fate.one)]
     page.heading("Who died, and of what", "pids are the host's")
@@ -72,27 +73,19 @@ def add_fates(page: Page, report: Report) -> None:
             Style.DIM,
         )
     )
-    stops = _stops_by_scope(report.stops)
     for fate in loud[:_MAX_DEATHS]:
-        _add_fate(page, fate, stops, show_container=len(report.containers) > 1, report=report)
+        _add_fate(page, fate, report)
     _add_rest(page, loud[_MAX_DEATHS:], "that were killed or failed: --report FILE has them all")
     for fate in quiet[:_MAX_QUIET]:
-        _add_fate(page, fate, stops, show_container=len(report.containers) > 1, report=report)
+        _add_fate(page, fate, report)
     _add_rest(page, quiet[_MAX_QUIET:], "that ended with code 0 or still run")
     if any(process.sender_chain for process in report.processes):
         page.text("(a <- b: a was started by b)", indent=2, style=Style.DIM)
 
 
-def _add_fate(
-    page: Page,
-    fate: Fate,
-    stops: dict[tuple[str | None, int | None], StopReport],
-    *,
-    show_container: bool,
-    report: Report,
-) -> None:
+def _add_fate(page: Page, fate: Fate, report: Report) -> None:
     one = fate.one
-    lead = (
+    lead: Line = (
         column(f"{len(fate.members)} x", _COUNT_WIDTH - 1, Style.STRONG, right=True),
         Span(" "),
         column(one.comm, _NAME_WIDTH - 1, Style.NAME),
@@ -100,23 +93,16 @@ def _add_fate(
         column(_end_label(one), _END_WIDTH - 1, _end_style(one)),
         Span(" "),
     )
-    lines = [_why(one)]
-    evidence = _evidence(fate)
-    if evidence is not None:
-        lines.append(evidence)
-    stop = stops.get((one.container_id, one.pidns_inum))
-    about_stop = _about_stop(one, stop)
-    if about_stop is not None:
-        lines.append(about_stop)
-    if show_container and one.container_id is not None:
-        lines.append(f"in {_container_label(report, one.container_id)}")
-    lines.append(format_pids([member.host_pid for member in fate.members]))
-    page.entry(lead, lines[0])
-    below = f"({init_word(report.containers, one.container_id)})" if one.is_init else ""
-    for text in lines[1:]:
-        indent = (Span(" " * _COUNT_WIDTH), column(below, _NAME_WIDTH + _END_WIDTH, Style.DIM))
-        page.entry(indent, text, style=Style.DIM)
-        below = ""
+    room = page.width - line_width(lead)
+    rows = [(row, Style.PLAIN) for row in wrap(_why(one), room)]
+    for text in _evidence(fate, report):
+        rows += [(row, Style.DIM) for row in wrap(text, room)]
+    init = f"({init_word(report.containers, one.container_id)})" if one.is_init else ""
+    for number, (text, style) in enumerate(rows):
+        if number > 0:
+            below = column(init if number == 1 else "", _NAME_WIDTH + _END_WIDTH, Style.DIM)
+            lead = (Span(" " * _COUNT_WIDTH), below)
+        page.add(*lead, Span(text, style))
 
 
 def _add_rest(page: Page, rest: list[Fate], what: str) -> None:
@@ -191,7 +177,20 @@ def _why(process: ProcessReport) -> str:
     return explained or "It ended by itself, reporting a failure."
 
 
-def _evidence(fate: Fate) -> str | None:
+def _evidence(fate: Fate, report: Report) -> Iterator[str]:
+    one = fate.one
+    origin = _signal_origin(fate)
+    if origin is not None:
+        yield origin
+    about_stop = _about_stop(one, _stops_by_scope(report.stops))
+    if about_stop is not None:
+        yield about_stop
+    if len(report.containers) > 1 and one.container_id is not None:
+        yield f"in {_container_label(report, one.container_id)}"
+    yield format_pids([member.host_pid for member in fate.members])
+
+
+def _signal_origin(fate: Fate) -> str | None:
     one = fate.one
     if one.end is not End.SIGNAL:
         return None
@@ -207,8 +206,14 @@ def _evidence(fate: Fate) -> str | None:
     return None
 
 
-def _about_stop(process: ProcessReport, stop: StopReport | None) -> str | None:
+def _about_stop(
+    process: ProcessReport, stops: dict[tuple[str | None, int | None], StopReport]
+) -> str | None:
+    stop = stops.get((process.container_id, process.pidns_inum))
     if stop is None or stop.stop_signal is None:
+        return None
+    if process.end_boot_ns is not None and process.end_boot_ns < stop.begin_boot_ns:
+        # It had ended before there was anything to stop.
         return None
     dropped = process.is_init and stop.stop_signal_result is SignalResult.IGNORED
     return explain_stop_signal(

@@ -18,23 +18,39 @@ from tracer.report.escape import clip, fit_encoding, safe_text
 from tracer.report.live_counts import LiveCounts
 from tracer.report.live_lines import LiveLine, LiveRules
 from tracer.report.page import Line, Page, Span, Style, column
-from tracer.report.terminal import columns_of, paint
+from tracer.report.terminal import paint, size_of
 from tracer.report.times import format_clock
 
 _LABEL_WIDTH = 10
 _MAX_GROWING = 4
+_ROWS_LEFT_FREE = 2
 _SETTLED_NS = 1_000_000_000
 _REPAINT_NS = 50_000_000
 _NO_WIDTH = 1_000_000
+_ERASE_ROW = "\x1b[K"
+_ERASE_BELOW = "\x1b[J"
 
 
 @dataclass(slots=True)
 class _Group:
-    """A line that may still be counted up."""
+    """A line that may still be counted up.
+
+    ``line`` is the first of its kind with the shortest zombie time of all.
+    """
 
     line: LiveLine
     count: int
     touched_ns: int
+    longest_ns: int | None
+
+    def add(self, line: LiveLine, now_ns: int) -> None:
+        """Count one more."""
+        self.count += 1
+        self.touched_ns = now_ns
+        if line.zombie_ns is not None and self.line.zombie_ns is not None:
+            self.longest_ns = max(self.longest_ns or 0, line.zombie_ns)
+            if line.zombie_ns < self.line.zombie_ns:
+                self.line = replace(self.line, zombie_ns=line.zombie_ns)
 
 
 class LiveView:
@@ -87,6 +103,7 @@ class LiveView:
         self._settled: list[Line] = []
         self._rows_below = 0
         self._painted_ns = 0
+        self._has_lines = self._is_closed = False
         self._painted: tuple[object, ...] = ()
         # Colours load a library: better now than when the first event waits.
         paint((), color=color)
@@ -99,9 +116,11 @@ class LiveView:
             self._rules = replace(self._rules, show_container=len(event.target.containers) != 1)
         self._counts.note(annotated)
         line = self._rules.line_of(annotated)
+        self._has_lines = self._has_lines or line is not None
         if not self._is_terminal:
             if line is not None:
-                self._write(paint(self._rows(line, 1, _NO_WIDTH), color=self._color))
+                group = _Group(line, 1, 0, line.zombie_ns)
+                self._write(paint(self._rows(group, _NO_WIDTH), color=self._color))
             return
         if line is not None:
             self._grow(line)
@@ -110,33 +129,40 @@ class LiveView:
 
     def tick(self) -> None:
         """Bring the screen up to date; cheap, and nothing when piped."""
-        if self._is_terminal and self._clock() - self._painted_ns >= _REPAINT_NS:
+        if (
+            self._is_terminal
+            and not self._is_closed
+            and self._clock() - self._painted_ns >= _REPAINT_NS
+        ):
             self._repaint()
 
     def close(self) -> None:
-        """Write what is still growing and take the status line away."""
-        if not self._is_terminal:
-            self._stream.flush()
+        """Write what is still growing, take the status line away, leave a line free.
+
+        Nothing is shown after it; closing again does nothing.
+        """
+        if self._is_closed:
             return
-        self._settle(len(self._groups))
-        text = self._erase() + paint(self._settled, color=self._color)
-        self._settled, self._rows_below = [], 0
-        self._write(text)
+        self._is_closed = True
+        text = ""
+        if self._is_terminal:
+            self._settle(len(self._groups))
+            text = self._paint_over(self._settled) + _ERASE_ROW
+        self._write(text + ("\n" if self._has_lines else ""))
 
     def _grow(self, line: LiveLine) -> None:
         now_ns = self._clock()
         for group in self._groups:
             if group.line.group == line.group:
-                group.count += 1
-                group.touched_ns = now_ns
+                group.add(line, now_ns)
                 return
         if len(self._groups) == _MAX_GROWING:
             self._settle(1)
-        self._groups.append(_Group(line, 1, now_ns))
+        self._groups.append(_Group(line, 1, now_ns, line.zombie_ns))
 
     def _settle(self, how_many: int) -> None:
         for group in self._groups[:how_many]:
-            self._settled += self._rows(group.line, group.count, self._columns())
+            self._settled += self._rows(group, self._columns())
         del self._groups[:how_many]
 
     def _repaint(self) -> None:
@@ -150,35 +176,45 @@ class LiveView:
         if not self._settled and picture == self._painted:
             return
         self._painted = picture
-        growing: list[Line] = []
-        for group in self._groups:
-            growing += self._rows(group.line, group.count, columns)
+        growing = self._growing_rows(columns)
+        while len(growing) > size_of(self._stream).lines - _ROWS_LEFT_FREE and self._groups:
+            # What has scrolled off the top can no longer be painted over.
+            self._settle(1)
+            growing = self._growing_rows(columns)
         style = Style.ERROR if self._counts.lost else Style.INFO
         text = (
-            self._erase()
-            + paint([*self._settled, *growing], color=self._color)
+            self._paint_over([*self._settled, *growing])
             + paint([(Span(status, style),)], color=self._color).rstrip("\n")
+            + _ERASE_ROW
         )
         self._settled, self._rows_below = [], len(growing)
         self._write(text)
 
-    def _rows(self, line: LiveLine, count: int, width: int) -> list[Line]:
+    def _growing_rows(self, columns: int) -> list[Line]:
+        return [row for group in self._groups for row in self._rows(group, columns)]
+
+    def _rows(self, group: _Group, width: int) -> list[Line]:
         page = Page(width)
+        line = group.line
         lead = (
             Span(format_clock(line.boot_ns + self._utc_offset_ns, utc=self._utc), Style.DIM),
             Span("  "),
             column(line.label, _LABEL_WIDTH, line.style),
         )
-        page.entry(lead, line.sentence(count), style=line.style)
+        page.entry(lead, line.sentence(group.count, group.longest_ns), style=line.style)
         return page.lines
 
     def _columns(self) -> int:
         # One less than there are: some terminals wrap when the last one is filled.
-        return columns_of(self._stream) - 1
+        return size_of(self._stream).columns - 1
 
-    def _erase(self) -> str:
+    def _paint_over(self, lines: list[Line]) -> str:
+        # Row by row: erasing the whole screen at once flickers, and some terminals
+        # put what they erased into their history.
         up = f"\x1b[{self._rows_below}A" if self._rows_below else ""
-        return f"\r{up}\x1b[J"
+        rows = paint(lines, color=self._color).replace("\n", f"{_ERASE_ROW}\n")
+        rest = _ERASE_BELOW if len(lines) < self._rows_below else ""
+        return f"\r{up}{rows}{rest}"
 
     def _write(self, text: str) -> None:
         self._stream.write(fit_encoding(text, getattr(self._stream, "encoding", None)))

@@ -74,8 +74,8 @@ class LiveCounts:
         if zombies:
             key, (begin_ns, comm) = next(iter(self._dead.items()))
             age = format_duration(max(now_boot_ns - begin_ns, 0))
-            oldest = f" (oldest {age}, {comm}[{key.host_pid}])"
+            oldest = f", oldest {age}: {comm}[{key.host_pid}]"
         return (
-            f"alive {self.alive} | ended {self.exits} | zombies {zombies}{oldest} | "
-            f"signals {self.signals} | lost {self.lost}"
+            f"alive {self.alive}  ended {self.exits}  signals {self.signals}  "
+            f"lost {self.lost}  zombies {zombies}{oldest}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tracer.model.annotated import Annotated
@@ -43,8 +43,8 @@ _SHELL_BASE = 128
 class LiveLine:
     """A sentence about one process, so made that equal ones can be counted.
 
-    It reads ``label before comm[pid] after``; several whose pid alone differs
-    read ``label before 7 x comm after``.
+    It reads ``label before comm[pid] after``; several whose pid and zombie time
+    alone differ read ``label before 7 x comm after``.
     """
 
     boot_ns: int
@@ -54,14 +54,20 @@ class LiveLine:
     host_pid: int | None
     after: str
     style: Style
+    zombie_ns: int | None = None
 
     @property
     def group(self) -> tuple[str, str, str | None, str]:
         """Equal for lines that can be counted as one."""
         return (self.label, self.before, self.comm, self.after)
 
-    def sentence(self, count: int = 1) -> str:
-        """Write the sentence for one process, or for ``count`` of them."""
+    def sentence(self, count: int = 1, longest_ns: int | None = None) -> str:
+        """Write the sentence for one process, or for ``count`` of them.
+
+        Args:
+            count: How many.
+            longest_ns: The longest zombie time among them, this one's the shortest.
+        """
         if self.comm is None:
             who = ""
         elif count > 1:
@@ -69,7 +75,15 @@ class LiveLine:
         else:
             who = self.comm if self.host_pid is None else f"{self.comm}[{self.host_pid}]"
         times = f" (x {count})" if count > 1 and self.comm is None else ""
-        return f"{self.before}{who}{self.after}{times}"
+        return f"{self.before}{who}{self.after}{times}{self._lasted(longest_ns)}"
+
+    def _lasted(self, longest_ns: int | None) -> str:
+        if self.zombie_ns is None:
+            return ""
+        shortest = format_duration(self.zombie_ns)
+        longest = shortest if longest_ns is None else format_duration(longest_ns)
+        lasted = shortest if shortest == longest else f"{shortest} .. {longest}"
+        return f"; a zombie for {lasted}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +186,9 @@ def _reap(annotated: Annotated, rules: LiveRules) -> LiveLine:
     after = f" {REAP_MEANING[kind]}"
     if annotated.reaper_comm is not None and kind in (ReapKind.PARENT, ReapKind.ADOPTER):
         after += f", {_named(annotated.reaper_comm, annotated.reaper_host_pid)}"
-    if annotated.zombie_ns:
-        after += f"; it was a zombie for {format_duration(annotated.zombie_ns)}"
     style = Style.WARNING if (annotated.zombie_ns or 0) >= rules.min_zombie_ns else Style.PLAIN
-    return _about(annotated, rules, "reaped", after, style)
+    line = _about(annotated, rules, "reaped", after, style)
+    return replace(line, zombie_ns=annotated.zombie_ns or None)
 
 
 def _signal(annotated: Annotated, rules: LiveRules) -> LiveLine:

@@ -13,6 +13,7 @@ from tracer.report.page import DEFAULT_WIDTH, Line, Page, Style, plain_line
 
 _MAX_WIDTH = 100
 _MIN_WIDTH = 60
+_DEFAULT_HEIGHT = 24
 
 _RICH_STYLES: dict[Style, str] = {
     Style.PLAIN: "",
@@ -51,16 +52,17 @@ class Terminal:
         color = is_terminal and not no_color and not env.get("NO_COLOR")
         width = DEFAULT_WIDTH
         if is_terminal:
-            width = min(max(columns_of(stream), _MIN_WIDTH), _MAX_WIDTH)
+            width = min(max(size_of(stream).columns, _MIN_WIDTH), _MAX_WIDTH)
         return cls(is_terminal, color, width)
 
 
-def columns_of(stream: TextIO) -> int:
-    """How wide a terminal is now; 80 where it does not say (a serial line)."""
+def size_of(stream: TextIO) -> os.terminal_size:
+    """How large a terminal is now; 80 by 24 where it does not say (a serial line)."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
+        size = os.get_terminal_size(stream.fileno())
     except OSError:
-        return DEFAULT_WIDTH
+        size = os.terminal_size((0, 0))
+    return os.terminal_size((size.columns or DEFAULT_WIDTH, size.lines or _DEFAULT_HEIGHT))
 
 
 def write_page(page: Page, stream: TextIO, *, color: bool) -> None:
