@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
 from tracer.correlate.summary import summarise
+from tracer.errors import TargetNotFoundError
 from tracer.model.annotated import Annotated
 from tracer.model.events import (
     AttachedEvent,
@@ -22,7 +23,7 @@ from tracer.model.events import (
     ObservationEvent,
 )
 from tracer.model.report import Report
-from tracer.model.target import KernelFilter, Target
+from tracer.model.target import Container, KernelFilter, Target
 from tracer.session.interrupts import Interrupts
 from tracer.session.schedule import Schedule
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _TICK_S = 0.2
+_TICK_NS = 10_000_000
 _LINGER_S = 0.12
 _BATCH_S = 0.02
 _CHUNK = 2048
@@ -126,12 +128,17 @@ class Trace:
             )
         )
         self._ready: deque[npt.NDArray[np.void]] = deque()
+        self._init_starts: dict[int, int] = {}
         self._watched: dict[int, Callable[[], object]] = {}
         self._followed: dict[int, Callable[[], object]] = {}
         self._end_reason: str | None = None
 
     def attach(self) -> None:
-        """Switch the hooks on; everything after this is seen."""
+        """Switch the hooks on; everything after this is seen.
+
+        Raises:
+            TargetNotFoundError: A container of the target ended meanwhile.
+        """
         self._source.set_filter(self.target.kernel_filter)
         hooks = self._source.attach()
         boot_ns, utc_offset_ns = self._clock.boot_now_ns(), self._clock.utc_offset_ns()
@@ -146,9 +153,33 @@ class Trace:
                 target=self.target,
             )
         )
-        self._order.push(self._source.seed(), 0)
+        seed = self._source.seed()
+        self._identify_inits(seed)
+        self._order.push(seed, 0)
         if self._options.duration_s is not None:
             self.schedule.after(self._options.duration_s, lambda: self.end("duration"))
+
+    def _identify_inits(self, seed: npt.NDArray[np.void]) -> None:
+        # The filter goes by the namespace's inode, which the kernel gives to
+        # the next namespace as soon as this one is gone.
+        for container in self.target.containers:
+            found = seed[seed["host_pid"] == container.init_host_pid]
+            if len(found) == 0 or not _is_same_start(container, int(found[0]["start_boot_ns"])):
+                raise TargetNotFoundError(
+                    f"{container.label} ended before it could be traced",
+                    hint="start the trace before the stop",
+                )
+            if container.has_own_pidns:
+                self._init_starts[container.pidns_inum] = int(found[0]["start_boot_ns"])
+
+    def _without_strangers(self, records: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+        keep = None
+        for inum, start_boot_ns in self._init_starts.items():
+            starts = records["init_start_boot_ns"]
+            strange = (records["pidns_inum"] == inum) & (starts != start_boot_ns) & (starts != 0)
+            if strange.any():
+                keep = ~strange if keep is None else keep & ~strange
+        return records if keep is None else records[keep]
 
     def watch(self, fd: int, action: Callable[[], object]) -> None:
         """Do something once when a descriptor becomes readable."""
@@ -232,7 +263,7 @@ class Trace:
 
     def _pull(self) -> None:
         began_ns = self._clock.boot_now_ns()
-        released = self._order.push(self._source.read(0.0), began_ns)
+        released = self._order.push(self._without_strangers(self._source.read(0.0)), began_ns)
         if released is not None:
             self._ready.append(released)
 
@@ -268,3 +299,9 @@ class Trace:
         if annotated is not None:
             for sink in self._sinks:
                 sink(annotated)
+
+
+def _is_same_start(container: Container, start_boot_ns: int) -> bool:
+    # A container's start comes from /proc, in ticks.
+    known = container.init_start_boot_ns
+    return known is None or abs(known - start_boot_ns) <= _TICK_NS
