@@ -12,9 +12,6 @@ int zt_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	const void *task = (const void *)ctx->args[0];
 	const struct zt_config *config = zt_get_config();
-	struct zt_tracked_key key = {};
-	struct zt_tracked tracked = {};
-	struct zt_tracked *known;
 	const void *leader;
 	struct zt_event *e;
 	bool group_dead;
@@ -31,29 +28,9 @@ int zt_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!group_dead && task != leader)
 		return 0;
 
-	if (group_dead) {
-		const void *pid = task_struct__thread_pid(leader);
-		const void *ns;
-
-		key.start_boot_ns = task_struct__start_boottime(leader);
-		key.host_pid = task_struct__tgid(leader);
-#if !ZT_EXIT_HAS_GROUP_DEAD
-		/* Several threads may read 0 here; the first one tells. */
-		known = zt_tracked.lookup(&key);
-		if (known && known->exit_seen)
-			return 0;
-#endif
-		tracked.pidns_level = pid__level(pid);
-		ns = zt_innermost_ns(pid, tracked.pidns_level);
-		tracked.ns_pid = upid__nr(zt_upid(pid, tracked.pidns_level));
-		tracked.pidns_inum = pid_namespace__ns_inum(ns);
-		tracked.init_start_boot_ns = task_struct__start_boottime(
-			task_struct__group_leader(pid_namespace__child_reaper(ns)));
-		tracked.cgroup_id = zt_cgroup_id(leader);
-		tracked.exit_seen = 1;
-		if (zt_tracked.update(&key, &tracked))
-			zt_count_drop(ZT_KIND_FREE);
-	}
+	/* Without the argument several threads may read 0; the first one tells. */
+	if (group_dead && !zt_track(leader, true) && !ZT_EXIT_HAS_GROUP_DEAD)
+		return 0;
 
 	e = zt_reserve(ZT_KIND_EXIT);
 	if (!e)

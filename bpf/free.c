@@ -36,6 +36,6 @@ int zt_free(struct bpf_raw_tracepoint_args *ctx)
 		zt_events.ringbuf_submit(e, 0);
 	}
 	if (tracked)
-		zt_tracked.delete(&key);
+		zt_untrack(&key);
 	return 0;
 }

@@ -44,20 +44,8 @@ int bpf_iter__task(struct bpf_iter__task *ctx)
 	e->pdeath_signal = task_struct__pdeath_signal(task);
 
 	/* Dead before we came: its release must pass nevertheless. */
-	if (e->live_threads == 0) {
-		struct zt_tracked_key key = {};
-		struct zt_tracked tracked = {};
-
-		key.start_boot_ns = e->start_boot_ns;
-		key.host_pid = e->host_pid;
-		tracked.ns_pid = e->ns_pid;
-		tracked.pidns_inum = e->pidns_inum;
-		tracked.pidns_level = e->pidns_level;
-		tracked.init_start_boot_ns = e->init_start_boot_ns;
-		tracked.cgroup_id = e->cgroup_id;
-		if (!zt_tracked.lookup(&key) && zt_tracked.update(&key, &tracked))
-			zt_count_drop(ZT_KIND_FREE);
-	}
+	if (e->live_threads == 0)
+		zt_track(task, false);
 	bpf_seq_write(ctx->meta->seq, e, sizeof(*e));
 	return 0;
 }

@@ -5,8 +5,10 @@
  *          whose context the kernel raised it. Exit notifications come by here
  * Since:   ever
  * Cost:    one filter check per signal of the host (two for SIGCHLD)
- * Unseen:  signals the tracer injects (PTRACE_CONT), SIGKILL among threads of a
- *          process, strict seccomp: none of them is generated
+ * Unseen:  signals a tracer injects (PTRACE_CONT), SIGKILL among threads of a
+ *          process, strict seccomp: none of them is generated. A zombie handed
+ *          on from father to heir where both are in a namespace between the
+ *          first one and the target's
  */
 #define ZT_CLD_EXITED 1
 #define ZT_CLD_DUMPED 3
@@ -22,6 +24,7 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 	bool wanted, notify = false;
 	struct zt_action action;
 	struct zt_event *e;
+	u64 *zombie_start = NULL;
 	u32 cur_tgid, si_pid = 0;
 	int si_code = 0;
 	u64 blocked;
@@ -48,8 +51,17 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 						       sig == task_struct__exit_signal(cur_leader));
 	}
 	wanted = zt_task_wanted(config, task);
-	if (!wanted && notify)
-		wanted = zt_task_wanted(config, cur_leader);
+	if (notify) {
+		/*
+		 * Of another one's death: a dying father hands on a zombie, or
+		 * a tracer does. Where the heir is in the first namespace the
+		 * number is one we know.
+		 */
+		if (si_pid != cur_tgid && pid__level(task_struct__thread_pid(task)) == 0)
+			zombie_start = zt_tracked_pids.lookup(&si_pid);
+		if (!wanted)
+			wanted = zombie_start || zt_task_wanted(config, cur_leader);
+	}
 	if (!wanted)
 		return 0;
 
@@ -86,9 +98,11 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 		e->flags &= ~ZT_F_NOCLDWAIT;
 		if (action.flags & ZT_SA_NOCLDWAIT)
 			e->flags |= ZT_F_NOCLDWAIT;
-		/* Otherwise a dying father hands on a zombie, or a tracer does. */
-		if (zt_number_in(cur_leader, e->pidns_level, ns) == si_pid &&
-		    zt_live(cur_leader) == 0) {
+		if (zombie_start) {
+			e->child_pid = si_pid;
+			e->child_start_boot_ns = *zombie_start;
+		} else if (zt_number_in(cur_leader, e->pidns_level, ns) == si_pid &&
+			   zt_live(cur_leader) == 0) {
 			e->child_pid = cur_tgid;
 			e->child_start_boot_ns = e->cur_start_boot_ns;
 		}

@@ -13,29 +13,10 @@ struct zt_config {
 	u32 pad;
 };
 
-/* A dead process which the parent has still to reap. */
-struct zt_tracked_key {
-	u64 start_boot_ns;
-	u32 host_pid;
-	u32 pad;
-};
-
-/* What is gone from the task_struct when sched_process_free runs. */
-struct zt_tracked {
-	u64 init_start_boot_ns;
-	u64 cgroup_id;
-	u32 ns_pid;
-	u32 pidns_inum;
-	u32 pidns_level;
-	u32 exit_seen;
-};
-
 BPF_RINGBUF_OUTPUT(zt_events, ZT_RING_PAGES);
 BPF_ARRAY(zt_config, struct zt_config, 1);
 BPF_F_TABLE("hash", u32, u32, zt_pidns, 1024, ZT_NO_PREALLOC);
 BPF_F_TABLE("hash", u64, u32, zt_cgroups, 1024, ZT_NO_PREALLOC);
-BPF_F_TABLE("hash", struct zt_tracked_key, struct zt_tracked, zt_tracked, ZT_TRACKED_MAX,
-	    ZT_NO_PREALLOC);
 
 /* Records of each kind that found no room; read and subtracted by user space. */
 BPF_PERCPU_ARRAY(zt_drops, u64, ZT_KIND_COUNT);

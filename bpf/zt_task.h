@@ -14,6 +14,7 @@
 #define ZT_SIGNAL_GROUP_EXIT 0x00000004
 #define ZT_SIGNAL_UNKILLABLE 0x00000040
 #define ZT_SA_NOCLDWAIT 0x00000002
+#define ZT_EEXIST 17
 #define ZT_TS_COMPAT 0x0002 /* x86: thread_info.status */
 #define ZT_TIF_32BIT 22	    /* arm64: thread_info.flags */
 

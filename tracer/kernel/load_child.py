@@ -20,17 +20,18 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tracer.errors import ZomtraceError
 from tracer.kernel import plan, view
 from tracer.kernel.btf import KernelBtf
-from tracer.wire.header import bpf_directory
 
 _HEADERS = (
     "zt_event.h",
     "zt_maps.h",
     "zt_task.h",
+    "zt_tracked.h",
     "zt_filter.h",
     "zt_record.h",
     "zt_probe.h",
@@ -53,13 +54,12 @@ def _version_code() -> int:
     return (major << 16) + (minor << 8) + min(patch, 255)
 
 
-def _source_text(view_text: str, files: Iterable[str]) -> str:
+def _source_text(directory: Path, view_text: str, files: Iterable[str]) -> str:
     """Put the view, the headers and the hooks into the one file BCC compiles.
 
     BCC makes programs of functions in its main file only; ``#line`` keeps
     clang's messages pointing at the real ones.
     """
-    directory = bpf_directory()
     parts = (
         f'#line 1 "{name}"\n{(directory / name).read_text()}'
         for name in (*_HEADERS, *dict.fromkeys(files))
@@ -71,8 +71,8 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """Compile and load everything this kernel can use.
 
     Args:
-        options: ``ring_pages``, ``tracked_max``, ``cgroup_v1``,
-            ``kprobes_refused``.
+        options: ``bpf_directory``, ``ring_pages``, ``tracked_max``,
+            ``cgroup_v1``, ``kprobes_refused``.
 
     Returns:
         The answer for the parent, and the descriptors it refers to by index.
@@ -91,14 +91,14 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         )
         if reason is None
     ]
-    directory = bpf_directory()
+    directory = Path(options["bpf_directory"])
     os.environ["BCC_KERNEL_SOURCE"] = str(directory / "kernel-tree")
     from bcc import BPF
     from bcc.libbcc import lib as libbcc
 
     imported = time.monotonic()
     module = BPF(
-        text=_source_text(view_text, [c.source_file for c in candidates]),
+        text=_source_text(directory, view_text, [c.source_file for c in candidates]),
         cflags=[
             f"-I{directory}",
             "-Wno-unused-function",

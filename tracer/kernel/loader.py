@@ -17,7 +17,7 @@ from typing import Any
 from tracer.errors import BpfUnavailableError, PrivilegeError, ZomtraceError
 from tracer.kernel.maps import BpfMap
 from tracer.kernel.view import KernelFeatures
-from tracer.wire.header import CONSTANTS
+from tracer.wire.header import CONSTANTS, bpf_directory
 
 TRACKED_MAX = 131072
 """How many dead, unreaped processes of the target can be followed."""
@@ -80,6 +80,7 @@ class LoadJob:
     def __init__(self, *, ring_bytes: int, cgroup_v1: bool, kprobes_refused: str | None) -> None:
         self._ring_bytes = ring_bytes
         options = {
+            "bpf_directory": str(bpf_directory()),
             "ring_pages": ring_bytes // os.sysconf("SC_PAGESIZE"),
             "tracked_max": TRACKED_MAX,
             "cgroup_v1": cgroup_v1,

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Dead processes that the parent has still to reap. What is said of them later
+ * (their release, an adoption) comes when the task_struct no longer tells whose
+ * they were.
+ */
+#ifndef ZT_TRACKED_H
+#define ZT_TRACKED_H
+
+struct zt_tracked_key {
+	u64 start_boot_ns;
+	u32 host_pid;
+	u32 pad;
+};
+
+struct zt_tracked {
+	u64 init_start_boot_ns;
+	u64 cgroup_id;
+	u32 ns_pid;
+	u32 pidns_inum;
+	u32 pidns_level;
+	u32 exit_seen;
+};
+
+BPF_F_TABLE("hash", struct zt_tracked_key, struct zt_tracked, zt_tracked, ZT_TRACKED_MAX,
+	    ZT_NO_PREALLOC);
+
+/* The same by number, to its start: an adoption names the zombie by its number. */
+BPF_F_TABLE("hash", u32, u64, zt_tracked_pids, ZT_TRACKED_MAX, ZT_NO_PREALLOC);
+
+/*
+ * Begin to follow a process whose last thread ends or has ended. Returns false
+ * where its exit has been told already.
+ */
+static __always_inline bool zt_track(const void *leader, bool exit_seen)
+{
+	const void *pid = task_struct__thread_pid(leader);
+	struct zt_tracked_key key = {};
+	struct zt_tracked tracked = {};
+	struct zt_tracked *known;
+	const void *ns;
+
+	key.start_boot_ns = task_struct__start_boottime(leader);
+	key.host_pid = task_struct__tgid(leader);
+	known = zt_tracked.lookup(&key);
+	if (known) {
+		bool told = known->exit_seen;
+
+		if (exit_seen)
+			known->exit_seen = 1;
+		return !told;
+	}
+	if (pid) {
+		tracked.pidns_level = pid__level(pid);
+		ns = zt_innermost_ns(pid, tracked.pidns_level);
+		tracked.ns_pid = upid__nr(zt_upid(pid, tracked.pidns_level));
+		tracked.pidns_inum = pid_namespace__ns_inum(ns);
+		tracked.init_start_boot_ns = task_struct__start_boottime(
+			task_struct__group_leader(pid_namespace__child_reaper(ns)));
+	}
+	tracked.cgroup_id = zt_cgroup_id(leader);
+	tracked.exit_seen = exit_seen;
+	switch (zt_tracked.insert(&key, &tracked)) {
+	case 0:
+		break;
+	case -ZT_EEXIST: /* another thread of it was faster */
+		return false;
+	default: /* no room: its release will not be seen */
+		zt_count_drop(ZT_KIND_FREE);
+	}
+	zt_tracked_pids.update(&key.host_pid, &key.start_boot_ns);
+	return true;
+}
+
+static __always_inline void zt_untrack(struct zt_tracked_key *key)
+{
+	u64 *start_boot_ns = zt_tracked_pids.lookup(&key->host_pid);
+
+	/* The number may belong to another one by now. */
+	if (start_boot_ns && *start_boot_ns == key->start_boot_ns)
+		zt_tracked_pids.delete(&key->host_pid);
+	zt_tracked.delete(key);
+}
+
+#endif
