@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.dockerd import Dockerd
+from tests.live.podman import Podman
 from tests.live.require import require_program, require_root
 from tests.live.runc import Runc
 
@@ -70,3 +71,18 @@ def crun(_crun: Runc) -> Iterator[Runc]:
     """crun with its default state directory; its containers go after the test."""
     yield _crun
     _crun.remove_all()
+
+
+@pytest.fixture(scope="session")
+def _podman(busybox: Path) -> Iterator[Podman]:
+    require_root()
+    engine = Podman(require_program("podman", "podman"), require_program("runc", "runc"), busybox)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def podman(_podman: Podman) -> Iterator[Podman]:
+    """podman with its own storage; its containers go after the test."""
+    yield _podman
+    _podman.remove_all()

@@ -132,6 +132,17 @@ class Dockerd:
         """The host pid of a container's init; 0 when it does not run."""
         return int(self.cli("inspect", "--format", "{{.State.Pid}}", container))
 
+    def ctr(self, *args: str | Path) -> str:
+        """Run ``ctr ARGS`` against its containerd, in whose mount namespace it must be."""
+        done = subprocess.run(
+            ["nsenter", f"--mount=/proc/{self._processes[0].pid}/ns/mnt",
+             "ctr", "--address", self.containerd_socket, *args],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise AssertionError(f"ctr {' '.join(map(str, args))}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
     def import_image(
         self,
         tag: str,

@@ -1,4 +1,4 @@
-"""Skips that say why, and that CI turns into failures."""
+"""Skips that name the capability they miss: tests/conftest.py may forbid them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ import pytest
 
 
 def require(capability: str, available: bool, reason: str) -> None:
-    """Skip the test unless ``available``; fail where the capability is demanded.
+    """Skip the test unless ``available``.
 
     Args:
-        capability: What ``ZOMTRACE_REQUIRE`` (comma list, or ``all``) may name.
+        capability: What ``ZOMTRACE_REQUIRE`` may name.
         available: Whether this machine has it.
         reason: Why not, as the skip will say it.
     """
-    if available:
-        return
-    demanded = os.environ.get("ZOMTRACE_REQUIRE", "").split(",")
-    if capability in demanded or "all" in demanded:
-        pytest.fail(f"ZOMTRACE_REQUIRE names {capability}, but {reason}")
-    pytest.skip(reason)
+    if not available:
+        pytest.skip(f"needs {capability}: {reason}")
 
 
 def require_program(capability: str, *names: str) -> Path:
@@ -32,10 +28,10 @@ def require_program(capability: str, *names: str) -> Path:
         found = shutil.which(name, path=path)
         if found:
             return Path(found)
-    require(capability, False, f"no {' or '.join(names)} on this machine")
+    require(capability, False, f"there is no {' or '.join(names)} here")
     raise AssertionError("require() does not return here")
 
 
 def require_root() -> None:
     """Skip unless we are root."""
-    require("root", os.geteuid() == 0, "needs root")
+    require("root", os.geteuid() == 0, "this is another user")

@@ -23,6 +23,7 @@ _MOUNTS = [
     {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
     {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "nodev"]},
 ]
+_NAMESPACES = ("pid", "ipc", "uts", "mount", "network")
 _UNIFIED = Path("/sys/fs/cgroup/unified")
 _WITHOUT_UNIFIED = [
     "unshare", "--mount", "--propagation", "private",
@@ -78,7 +79,7 @@ class Runc:
         *,
         container_id: str,
         annotations: Mapping[str, str] | None = None,
-        namespaces: Mapping[str, str | None] | None = None,
+        namespaces: Mapping[str, str] | None = None,
         resources: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write a bundle and return its directory.
@@ -87,12 +88,11 @@ class Runc:
             args: The command, inside the root file system.
             container_id: Names the directory and the cgroup.
             annotations: OCI annotations.
-            namespaces: Type -> path to join, or None for a new one. Default: new
-                pid, ipc, uts, mount and network ones.
+            namespaces: Type -> path to join, or ``host`` for the host's. Types that
+                are not named get new ones: pid, ipc, uts, mount, network.
             resources: ``linux.resources``, ``{"pids": {"limit": 31}}`` and the like.
         """
-        if namespaces is None:
-            namespaces = dict.fromkeys(("pid", "ipc", "uts", "mount", "network"))
+        joined = {kind: (namespaces or {}).get(kind) for kind in _NAMESPACES}
         config = {
             "ociVersion": "1.0.2",
             "process": {
@@ -114,7 +114,8 @@ class Runc:
                 "resources": dict(resources or {}),
                 "namespaces": [
                     {"type": kind} | ({"path": path} if path else {})
-                    for kind, path in namespaces.items()
+                    for kind, path in joined.items()
+                    if path != "host"
                 ],
             },
         }
@@ -129,7 +130,7 @@ class Runc:
         *,
         container_id: str | None = None,
         annotations: Mapping[str, str] | None = None,
-        namespaces: Mapping[str, str | None] | None = None,
+        namespaces: Mapping[str, str] | None = None,
         resources: Mapping[str, Any] | None = None,
     ) -> RuncContainer:
         """Run a container detached; its output goes to ``.log``. See :meth:`bundle`."""

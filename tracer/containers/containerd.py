@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tracer.containers.annotations import read_owner
-from tracer.containers.found import FoundContainer
+from tracer.containers.found import FoundContainer, is_generated_id
 from tracer.containers.state_files import (
     get_object,
     get_strings,
@@ -42,7 +42,7 @@ def find_containerd_tasks(state_dir: Path, socket: Path) -> list[FoundContainer]
             found.append(
                 FoundContainer(
                     id=name,
-                    names=owner.names,
+                    names=owner.names or (() if is_generated_id(name) else (name,)),
                     runtime=owner.runtime or "containerd",
                     engine_address=str(socket),
                     engine_namespace=namespace,

@@ -16,7 +16,7 @@ from docker.utils import kwargs_from_env
 
 from tracer.containers.annotations import read_labels, read_signal
 from tracer.containers.found import FoundContainer
-from tracer.containers.state_files import get_object, get_strings
+from tracer.containers.state_files import get_number, get_object, get_strings
 from tracer.errors import RuntimeUnreachableError, TargetNotFoundError
 
 _TIMEOUT_S = 3
@@ -50,7 +50,7 @@ class DockerEngine:
         """List the running containers, or all; without what only inspecting tells."""
         with self._asking():
             listing = self._client.containers(all=stopped)
-        return [_listed(entry, self.address) for entry in listing]
+            return [_listed(entry, self.address) for entry in _objects(listing)]
 
     def inspect(self, container_id: str) -> FoundContainer:
         """Ask for all of one container.
@@ -68,7 +68,7 @@ class DockerEngine:
                 raise TargetNotFoundError(
                     f"container {container_id[:12]} was removed while it was being looked up"
                 ) from error
-        return _inspected(facts, self.address)
+            return _inspected(get_object(facts), self.address)
 
     def stop(self, container_id: str, grace_s: float | None) -> None:
         """Stop a container as ``docker stop`` does, and return when it is stopped.
@@ -110,7 +110,7 @@ class DockerEngine:
             # Not client.events(): that one waits for ever on an engine that hangs.
             answer = self._client.get(url, params=parameters, timeout=_TIMEOUT_S)
             answer.raise_for_status()
-            return [json.loads(line) for line in answer.text.splitlines() if line.strip()]
+            return _objects([json.loads(line) for line in answer.text.splitlines() if line])
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -123,16 +123,22 @@ class DockerEngine:
             ) from error
 
 
+def _objects(listing: Any) -> list[dict[str, Any]]:
+    if not isinstance(listing, list) or not all(isinstance(one, dict) for one in listing):
+        raise ValueError("it answers, but not as a Docker engine would")
+    return listing
+
+
 def _listed(entry: Mapping[str, Any], address: str) -> FoundContainer:
     owner = read_labels(get_strings(entry.get("Labels")))
     # Linked containers have names of the form /other/alias as well.
-    names = [name.removeprefix("/") for name in entry.get("Names") or ()]
+    names = [str(name).removeprefix("/") for name in entry.get("Names") or ()]
     return FoundContainer(
-        id=entry["Id"],
+        id=str(entry.get("Id")),
         names=(*owner.names, *(name for name in names if "/" not in name)),
         runtime="docker",
         engine_address=address,
-        state=entry.get("State") or "running",
+        state=str(entry.get("State") or "running"),
         pod=owner.pod,
     )
 
@@ -140,24 +146,24 @@ def _listed(entry: Mapping[str, Any], address: str) -> FoundContainer:
 def _inspected(facts: Mapping[str, Any], address: str) -> FoundContainer:
     state, config = get_object(facts, "State"), get_object(facts, "Config")
     owner = read_labels(get_strings(config.get("Labels")))
-    timeout = config.get("StopTimeout")
+    timeout, started = config.get("StopTimeout"), state.get("StartedAt")
     return FoundContainer(
-        id=facts["Id"],
-        names=(*owner.names, facts["Name"].removeprefix("/")),
+        id=str(facts.get("Id")),
+        names=(*owner.names, str(facts.get("Name")).removeprefix("/")),
         runtime="docker",
         engine_address=address,
-        state=state.get("Status") or "unknown",
-        init_host_pid=state.get("Pid") or None,
-        started_unix_s=_unix_s(state.get("StartedAt")),
-        stop_signo=read_signal(config.get("StopSignal")),
-        stop_timeout_s=float(timeout) if timeout is not None else None,
+        state=str(state.get("Status") or "unknown"),
+        init_host_pid=get_number(state, "Pid"),
+        started_unix_s=_unix_s(started) if isinstance(started, str) else None,
+        stop_signo=read_signal(get_strings(config).get("StopSignal")),
+        stop_timeout_s=float(timeout) if type(timeout) is int else None,
         pod=owner.pod,
     )
 
 
-def _unix_s(text: str | None) -> float | None:
+def _unix_s(text: str) -> float | None:
     # RFC 3339 with up to nine decimals; a container never started has year 1.
-    if not text or text.startswith("0001-"):
+    if text.startswith("0001-"):
         return None
     try:
         return datetime.fromisoformat(text).timestamp()

@@ -56,7 +56,7 @@ def _describe(event: dict[str, Any]) -> dict[str, Any]:
         "container_id": event.get("Actor", {}).get("ID"),
         "time_unix_ns": int(event.get("timeNano", 0)),
         "action": action,
-        "detail": detail or None,
+        "detail": detail.strip() or None,
         "signal": signal_name(int(signo)) if signo.isdecimal() else None,
         "exit_code": int(exit_code) if exit_code.isdecimal() else None,
     }

@@ -45,8 +45,15 @@ def probe_engines(
 def _probe(address: str, *, is_demanded: bool) -> UnreachableEngine | None:
     if address.startswith("unix://"):
         return _probe_unix(address, is_demanded=is_demanded)
-    parts = urlsplit(address)
-    if parts.scheme in ("tcp", "http", "https") and parts.hostname in _LOOPBACK:
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        return UnreachableEngine(address, str(error), "set DOCKER_HOST to unix:///path/to/socket")
+    if parts.scheme not in ("tcp", "http", "https", "ssh"):
+        return UnreachableEngine(
+            address, "no address of this kind is known", "set DOCKER_HOST to unix:///path/to/socket"
+        )
+    if parts.scheme != "ssh" and parts.hostname in _LOOPBACK:
         return None
     return UnreachableEngine(
         address,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -45,8 +46,10 @@ class FoundContainer:
     @property
     def label(self) -> str:
         """How to write it where several are listed: ``web (docker 3f2a...)``."""
-        where = f"{self.runtime} {self.id[:12]}" + (f", pod {self.pod}" if self.pod else "")
-        return f"{self.names[0]} ({where})" if self.names else f"{self.id[:12]} ({self.runtime})"
+        short_id = self.id[:12] if is_generated_id(self.id) else self.id
+        name = self.names[0] if self.names else short_id
+        where = self.runtime if name == short_id else f"{self.runtime} {short_id}"
+        return f"{name} ({where}, pod {self.pod})" if self.pod else f"{name} ({where})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,11 @@ class UnreachableEngine:
     address: str
     reason: str
     hint: str | None = None
+
+
+def is_generated_id(container_id: str) -> bool:
+    """Whether an engine made this id up; else a human chose it, and it is a name too."""
+    return re.fullmatch(r"[0-9a-f]{32,64}", container_id) is not None
 
 
 def merge_found(found: Iterable[FoundContainer]) -> list[FoundContainer]:

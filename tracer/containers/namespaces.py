@@ -43,9 +43,10 @@ def resolve_pidns(inum: int) -> Container:
         PrivilegeError: Namespaces of other processes are kept from us.
     """
     others: dict[int, str] = {}
-    members = 0
-    for process, found_inum in _iter_processes():
+    members = refused = 0
+    for process in _iter_processes():
         try:
+            found_inum = process.pidns_inum()
             status = process.status()
             if found_inum != inum:
                 if status.is_ns_init:
@@ -56,10 +57,19 @@ def resolve_pidns(inum: int) -> Container:
                 return _container(process, inum)
         except (FileNotFoundError, ProcessLookupError):
             continue
+        except PermissionError:
+            refused += 1
     listed = ", ".join(f"{other} ({comm})" for other, comm in list(others.items())[:_LISTED])
     if members:
         raise TargetNotFoundError(
             f"PID namespace {inum} is ending: its init is gone, {members} of its processes are not"
+        )
+    # Root is refused too, by the odd process with capabilities root was not left.
+    if refused and os.geteuid() != 0:
+        raise PrivilegeError(
+            f"cannot see whether PID namespace {inum} is there: {refused} processes keep theirs "
+            "from us",
+            hint="run zomtrace as root",
         )
     raise TargetNotFoundError(
         f"no process is in PID namespace {inum}",
@@ -84,8 +94,7 @@ def _container(init: InitProcess, inum: int) -> Container:
     )
 
 
-def _iter_processes() -> Iterator[tuple[InitProcess, int]]:
-    refused = seen = 0
+def _iter_processes() -> Iterator[InitProcess]:
     with os.scandir("/proc") as entries:
         pids = sorted(int(entry.name) for entry in entries if entry.name.isdecimal())
     for pid in pids:
@@ -94,19 +103,6 @@ def _iter_processes() -> Iterator[tuple[InitProcess, int]]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         try:
-            inum = process.pidns_inum()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        except PermissionError:
-            refused += 1
-            continue
-        else:
-            seen += 1
-            yield process, inum
+            yield process
         finally:
             process.close()
-    if refused:
-        raise PrivilegeError(
-            f"the PID namespaces of {refused} of {seen + refused} processes are kept from us",
-            hint="run zomtrace as root",
-        )

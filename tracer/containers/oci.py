@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracer.containers.annotations import read_owner
-from tracer.containers.found import FoundContainer
+from tracer.containers.found import FoundContainer, is_generated_id
 from tracer.containers.state_files import (
     get_number,
     get_object,
@@ -97,6 +97,8 @@ def _found(
         store = Path(bundle).parent.parent
         names = _podman_names(store).get(name, ())
         address = str(store.parent)
+    if not names and not is_generated_id(name):
+        names = (name,)
     return FoundContainer(
         id=name,
         names=names,

@@ -30,10 +30,11 @@ def read_text(path: Path) -> str | None:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
+    facts = os.fstat(fd)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > _LIMIT:
+        os.close(fd)
+        return None
     with os.fdopen(fd, "rb") as file:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > _LIMIT:
-            return None
         try:
             return file.read(_LIMIT).decode("utf-8", "replace")
         except OSError:

@@ -1,0 +1,128 @@
+"""Which cgroup tells a process from others, on every kind of host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tracer.containers import cgroup
+from tracer.containers.cgroup import CgroupDirectory, find_cgroup, resolve_cgroup
+from tracer.errors import TargetNotFoundError
+
+
+class Hierarchies:
+    """Directories that mountinfo says are cgroup mounts."""
+
+    def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.top = top
+        self._mountinfo = top / "mountinfo"
+        self._mountinfo.write_text("22 1 254:0 / / rw,relatime - ext4 /dev/root rw\n")
+        monkeypatch.setattr(cgroup, "_MOUNTINFO", self._mountinfo)
+
+    def mount(self, name: str, kind: str, options: str, root: str = "/") -> Path:
+        directory = self.top / name
+        directory.mkdir(parents=True, exist_ok=True)
+        device = directory.stat().st_dev
+        where = str(directory).replace(" ", "\\040")
+        with self._mountinfo.open("a") as file:
+            file.write(
+                f"30 22 {os.major(device)}:{os.minor(device)} {root} {where} "
+                f"rw,nosuid shared:9 - {kind} {kind} {options}\n"
+            )
+        return directory
+
+    def add(self, path: Path) -> int:
+        path.mkdir(parents=True)
+        return path.stat().st_ino
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hierarchies:
+    return Hierarchies(tmp_path, monkeypatch)
+
+
+def test_on_v2_it_is_the_only_one(host: Hierarchies) -> None:
+    mount = host.mount("cgroup", "cgroup2", "rw,nsdelegate")
+    inode = host.add(mount / "docker/abc")
+    assert find_cgroup(b"0::/docker/abc\n") == CgroupDirectory(f"{mount}/docker/abc", inode, "v2")
+
+
+def test_on_a_hybrid_it_is_the_v2_one(host: Hierarchies) -> None:
+    pids = host.mount("cgroup/pids", "cgroup", "rw,pids")
+    unified = host.mount("cgroup/unified", "cgroup2", "rw")
+    host.add(pids / "docker/abc")
+    inode = host.add(unified / "docker/abc")
+    raw = b"3:pids:/docker/abc\n1:name=systemd:/docker/abc\n0::/docker/abc\n"
+    assert find_cgroup(raw) == CgroupDirectory(f"{unified}/docker/abc", inode, "v2")
+
+
+def test_in_the_v2_root_a_v1_controller_tells(host: Hierarchies) -> None:
+    host.mount("cgroup/unified", "cgroup2", "rw")
+    memory = host.mount("cgroup/memory", "cgroup", "rw,memory")
+    pids = host.mount("cgroup/pids", "cgroup", "rw,pids")
+    host.add(memory / "abc")
+    inode = host.add(pids / "abc")
+    raw = b"8:pids:/abc\n4:memory:/abc\n0::/\n"
+    assert find_cgroup(raw) == CgroupDirectory(f"{pids}/abc", inode, "pids")
+
+
+def test_a_v1_controller_mounted_with_others_is_found(host: Hierarchies) -> None:
+    both = host.mount("cgroup/cpu,cpuacct", "cgroup", "rw,cpu,cpuacct")
+    inode = host.add(both / "abc")
+    assert find_cgroup(b"2:cpu,cpuacct:/abc\n") == CgroupDirectory(f"{both}/abc", inode, "cpu")
+
+
+def test_the_root_of_all_tells_nobody_apart(host: Hierarchies) -> None:
+    host.mount("cgroup/unified", "cgroup2", "rw")
+    host.mount("cgroup/pids", "cgroup", "rw,pids")
+    assert find_cgroup(b"8:pids:/\n0::/\n") is None
+
+
+def test_a_cgroup_that_is_gone_or_not_below_our_mount_is_unknown(host: Hierarchies) -> None:
+    host.mount("cgroup", "cgroup2", "rw", root="/docker/abc")
+    for path in (b"/docker/abc/gone (deleted)", b"/docker/other", b"/../outside"):
+        assert find_cgroup(b"0::" + path + b"\n") is None
+
+
+def test_a_mount_of_a_part_of_the_hierarchy_is_looked_through(host: Hierarchies) -> None:
+    mount = host.mount("cgroup", "cgroup2", "rw", root="/docker/abc")
+    inode = host.add(mount / "init")
+    assert find_cgroup(b"0::/docker/abc/init\n") == CgroupDirectory(f"{mount}/init", inode, "v2")
+
+
+def test_a_mount_point_with_a_blank_is_understood(host: Hierarchies) -> None:
+    mount = host.mount("c g", "cgroup2", "rw")
+    inode = host.add(mount / "abc")
+    assert find_cgroup(b"0::/abc\n") == CgroupDirectory(f"{mount}/abc", inode, "v2")
+
+
+def test_a_named_cgroup_may_be_given_in_every_usual_form(host: Hierarchies) -> None:
+    pids = host.mount("cgroup/pids", "cgroup", "rw,pids")
+    host.add(pids / "docker/abc")
+    for form in (
+        f"{pids}/docker/abc",
+        "/docker/abc",
+        "docker/abc",
+        "docker/abc/",
+        "pids/docker/abc",
+    ):
+        assert resolve_cgroup(form).path == f"{pids}/docker/abc"
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc", "/nope", "nope", "a\0b", "docker/../../../proc", "x" * 5000]
+)
+def test_what_is_no_cgroup_is_refused(host: Hierarchies, path: str) -> None:
+    host.mount("cgroup/pids", "cgroup", "rw,pids")
+    with pytest.raises(TargetNotFoundError) as caught:
+        resolve_cgroup(path)
+    assert caught.value.exit_code == 69
+
+
+def test_a_file_of_a_cgroup_is_no_cgroup(host: Hierarchies) -> None:
+    mount = host.mount("cgroup", "cgroup2", "rw")
+    (mount / "cgroup.procs").write_text("")
+    with pytest.raises(TargetNotFoundError):
+        resolve_cgroup("cgroup.procs")
