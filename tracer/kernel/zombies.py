@@ -97,13 +97,15 @@ class _Surroundings:
         return self.owners[key]
 
     def _find_owner(self, pidns_inum: int | None, cgroup_path: str | None) -> Container | None:
-        for container in self.containers:
-            if container.has_own_pidns and container.pidns_inum == pidns_inum:
-                return container
         if self.container_cgroups is None:
             self.container_cgroups = _read_container_cgroups(self.containers)
         for path, container in self.container_cgroups:
             if cgroup_path is not None and f"{cgroup_path}/".startswith(f"{path}/"):
+                return container
+        # Whoever was put in from outside has another cgroup; a guest in another
+        # container's namespace was found above.
+        for container in self.containers:
+            if container.has_own_pidns and container.pidns_inum == pidns_inum:
                 return container
         return None
 
