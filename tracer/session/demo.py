@@ -19,7 +19,7 @@ from tracer.session.scenarios.scenario import Explanation, Scenario, Stage
 from tracer.session.trace import Sink, Trace, TraceOptions
 from tracer.session.workload import HeldWorkload
 
-_AT_MOST_S = 60.0
+_AT_MOST_S = 30.0
 _NOTE_BYTES = 1 << 16
 
 

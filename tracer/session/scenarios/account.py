@@ -11,6 +11,7 @@ from tracer.model.events import DeliverEvent, SignalEvent
 from tracer.model.identity import ProcessKey
 from tracer.model.report import ProcessReport, Report, StopReport, ZombieReport
 from tracer.model.signals import SIGCHLD
+from tracer.model.verdicts import ReapKind
 from tracer.report.pidlist import format_pids
 from tracer.report.times import format_clock, format_duration
 
@@ -138,6 +139,29 @@ def pids(processes: Iterable[ProcessReport]) -> str:
 def lasted(duration_ns: int | None) -> str:
     """A duration in words."""
     return "a time not known" if duration_ns is None else format_duration(duration_ns)
+
+
+def longest(processes: Iterable[ProcessReport]) -> str:
+    """How long the one that was dead longest had to wait to be collected."""
+    times = [process.zombie_ns for process in processes if process.zombie_ns is not None]
+    return lasted(max(times)) if times else "a time not known"
+
+
+def expect_reaped(
+    processes: Iterable[ProcessReport], kind: ReapKind, by: ProcessReport | None = None
+) -> None:
+    """Make sure of how zombies ended, before an explanation says so.
+
+    Raises:
+        UnavailableError: One ended otherwise.
+    """
+    for process in processes:
+        if process.reap_kind is not kind or (by and process.reaper_host_pid != by.host_pid):
+            told = process.reap_kind.value if process.reap_kind is not None else "not at all"
+            raise surprise(
+                f"{process.comm} (host pid {process.host_pid}) was reaped: {told}, by"
+                f" {process.reaper_comm or 'nobody'}"
+            )
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

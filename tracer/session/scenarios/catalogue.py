@@ -10,9 +10,29 @@ DEFAULT = "fwd-sig"
 
 def load_scenarios() -> dict[str, Scenario]:
     """All scenarios by name, in the order of the manual."""
-    from tracer.session.scenarios import fwd_sig, zombie_proc
+    from tracer.session.scenarios import (
+        dispositions,
+        fwd_sig,
+        host_init,
+        init_b_c,
+        orphans,
+        wait_status,
+        wait_styles,
+        zombie_leader,
+        zombie_proc,
+    )
 
-    modules = (fwd_sig, zombie_proc)
+    modules = (
+        fwd_sig,
+        zombie_proc,
+        wait_styles,
+        orphans,
+        init_b_c,
+        host_init,
+        zombie_leader,
+        dispositions,
+        wait_status,
+    )
     return {scenario.name: scenario for module in modules for scenario in module.SCENARIOS}
 
 

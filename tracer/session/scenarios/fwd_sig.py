@@ -50,7 +50,7 @@ def explain_no_forwarding(account: Account) -> Explanation:
             (
                 "But a PID namespace cannot outlive its PID 1. While that one was ending, at"
                 f" {account.clock(workers[0].signal_boot_ns)}, the kernel itself"
-                f" (zap_pid_ns_processes) sent SIGKILL to all that was left in it:"
+                " (zap_pid_ns_processes) sent SIGKILL to all that was left in it:"
                 f" {count(len(workers), 'worker')} died without a chance to finish or to flush"
                 " anything. No process sent that SIGKILL, and nobody waited for a grace period."
             ),
@@ -86,8 +86,8 @@ def explain_group_init(account: Account) -> Explanation:
             ),
             (
                 f"{count(len(ended), 'worker')} ended by SIGTERM (a handler of their own could have"
-                f" tidied up first); {program.comm} ended with exit code"
-                f" {program.exit_code}. {init.comm} reaped them and left last. Nobody got SIGKILL."
+                f" tidied up first); {program.comm} ended with exit code {program.exit_code}."
+                f" {init.comm} reaped them and left last. Nobody got SIGKILL."
             ),
         ),
         remedy=(
@@ -113,9 +113,9 @@ def explain_no_handler(account: Account) -> Explanation:
             " namespace's PID 1 the kernel leaves the default action out. The signal was dropped,"
             " and nothing at all happened.",
             (
-                f"{lasted(stop.grace_ns)} later, at {account.clock(kill[0].boot_ns)}, the grace"
-                f" was over: {kill[0].actor.comm} sent SIGKILL, the one signal from outside that a"
-                " PID 1 cannot escape. The demonstration waits for"
+                f"{lasted(stop.grace_ns)} later, at {account.clock(kill[0].boot_ns)}, the grace was"
+                f" over: {kill[0].actor.comm} sent SIGKILL, the one signal from outside that a PID"
+                " 1 cannot escape. The demonstration waits for"
                 f" {lasted(int(NO_HANDLER.grace_s * 1e9))}; Docker waits for 10 s, Kubernetes for"
                 " 30. This is the stop that always takes the whole time."
             ),
@@ -138,8 +138,8 @@ def _stop_signal_went_to_init(account: Account, init: ProcessReport) -> str:
         raise surprise("no SIGTERM to PID 1 was seen")
     return (
         f"At {account.clock(sent[0].boot_ns)} {sent[0].actor.comm}, in the place of a container"
-        f" runtime, sent SIGTERM to {init.comm} (host pid {init.host_pid}). It is PID 1, and a"
-        " stop goes to PID 1 alone."
+        f" runtime, sent SIGTERM to {init.comm} (host pid {init.host_pid}). It is PID 1, and a stop"
+        " goes to PID 1 alone."
     )
 
 

@@ -34,14 +34,14 @@ def explain(account: Account) -> Explanation:
     forked = account.number("forked")
     if len(children) != forked or len(zombies) != forked:
         raise surprise(
-            f"{count(forked, 'child', 'children')} were forked,"
-            f" {len(children)} seen, {len(zombies)} of them as zombies"
+            f"{count(forked, 'child', 'children')} were forked, {len(children)} seen,"
+            f" {len(zombies)} of them as zombies"
         )
     steps = [
         (
             f"{init.comm} (PID 1, host pid {init.host_pid}) forked {forked} children"
             f" ({pids(children)}). Each ended at once with exit code 0 and became a zombie: its"
-            f" exit status waits to be collected by its parent. PID 1"
+            " exit status waits to be collected by its parent. PID 1"
             f" {_SIGCHLD[zombies[0].parent_sigchld]} and never calls wait."
         ),
         _limit(account, forked),
@@ -68,7 +68,7 @@ def _limit(account: Account, forked: int) -> str:
     without = account.told("no-cgroup")
     if without:
         return (
-            f"Here a pids limit would have stopped it, but none can be set on this machine:"
+            "Here a pids limit would have stopped it, but none can be set on this machine:"
             f" {without[-1]}."
         )
     if account.told("refused") != [_REFUSED]:
@@ -99,8 +99,8 @@ def _signals(account: Account) -> str:
         else "they ended nobody"
     )
     return (
-        f"From {account.clock(sent[0].boot_ns if sent else None)} PID 1 sent SIGTERM and SIGKILL"
-        f" to each zombie, {len(sent)} signals: {verdict}, and afterwards {left} of"
+        f"From {account.clock(sent[0].boot_ns if sent else None)} PID 1 sent SIGTERM and SIGKILL to"
+        f" each zombie, {len(sent)} signals: {verdict}, and afterwards {left} of"
         f" {account.number('forked')} were zombies still. There is nothing left to kill in a"
         " zombie."
     )

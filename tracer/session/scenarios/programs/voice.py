@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from typing import NoReturn
 
+_CAUGHT = (signal.SIGTERM, signal.SIGUSR1)
 NOTES = "ZOMTRACE_DEMO_NOTES"
 """The environment variable that names the pipe to write notes to."""
 
@@ -32,16 +33,29 @@ def say(word: str, rest: object = "") -> None:
 
 
 def start(comm: str, body: Callable[[], object]) -> int:
-    """Fork a child that runs ``body`` under a name and exits 0; its pid."""
-    pid = os.fork()
+    """Fork a child that runs ``body`` under a name and exits 0; its pid.
+
+    It starts with the default action for the signals its parent may catch.
+    """
+    # Python forgets what a child caught before it had settled: keep signals out.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
     if pid == 0:
         code = 1
         try:
+            for signo in _CAUGHT:
+                signal.signal(signo, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             call_self(comm)
             body()
             code = 0
         finally:
             os._exit(code)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 
