@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from tracer.cli.options import OutputOptions
 from tracer.errors import CheckFailedError, OutputError
 from tracer.model.annotated import Annotated
-from tracer.model.events import AttachedEvent, SignalEvent
+from tracer.model.events import AttachedEvent, DeliverEvent, SignalEvent
 from tracer.model.report import Report
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Output:
         from tracer.report import jsonlines, jsonreport  # noqa: F401
 
         if self.options.as_json:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                # JSON is UTF-8 whatever the locale says.
+                sys.stdout.reconfigure(encoding="utf-8")
             return
         from tracer.report.live import LiveView
         from tracer.report.terminal import Terminal
@@ -80,7 +84,11 @@ class Output:
 
         event = annotated.event
         wanted = self.options.signals
-        if wanted is not None and isinstance(event, SignalEvent) and event.signo not in wanted:
+        if (
+            wanted is not None
+            and isinstance(event, SignalEvent | DeliverEvent)
+            and event.signo not in wanted
+        ):
             return
         line = render_line(annotated, self._utc_offset_ns)
         if line is not None:
