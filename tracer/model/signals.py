@@ -80,7 +80,9 @@ def parse_signal(text: str) -> int:
         ValueError: No signal has this number or name.
     """
     name = text.strip().upper()
-    if name.isdecimal():
+    if name.removeprefix("SIG").isdecimal():
+        # SIG32 and SIG33 are glibc's own and have no other name.
+        name = name.removeprefix("SIG")
         signo = int(name)
         if 1 <= signo <= SIGRTMAX:
             return signo
