@@ -219,7 +219,8 @@ ROWS = (
         "seed",
         "process",
         (Candidate("bpf_iter__task", "seed.c", Attach.ITERATOR, "task"),),
-        absent="processes from before the trace are read from /proc: start times to 10 ms",
+        absent="processes from before the trace are not known",
+        required=True,
     ),
 )
 
