@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -177,9 +178,30 @@ def test_inspecting_tells_signal_grace_and_pod(tmp_path: Path) -> None:
     assert (found.pod, found.started_unix_s) == ("shop/front-1", 981173106.0)
 
 
-def test_a_broken_engine_hides_no_container_of_another_runtime(tmp_path: Path) -> None:
-    import os
+def test_one_engine_by_two_names_is_asked_once(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "var-run").symlink_to("run")
+    asked = []
 
+    def answer(path: str) -> tuple[int, bytes]:
+        asked.append(path)
+        return _of([])(path)
+
+    with (
+        an_engine(tmp_path / "run", answer),
+        pytest.raises(TargetNotFoundError),
+    ):
+        resolve_containers(
+            ["web"],
+            RuntimePaths(
+                docker_host=f"unix://{tmp_path}/var-run/docker.sock",
+                docker_sockets=(tmp_path / "run/docker.sock",),
+            ),
+        )
+    assert len([path for path in asked if path.endswith("/version")]) == 1
+
+
+def test_a_broken_engine_hides_no_container_of_another_runtime(tmp_path: Path) -> None:
     root = a_runc_state(tmp_path / "runc", "mine", os.getpid())
     with an_engine(tmp_path, lambda _: (500, b"")) as address:
         paths = RuntimePaths(docker_host=address, oci_roots=(OciRoot(root),))

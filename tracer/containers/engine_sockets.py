@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from pathlib import Path
@@ -28,12 +29,16 @@ def probe_engines(
     """
     listening: list[str] = []
     unreachable: list[UnreachableEngine] = []
+    probed = set()
     for address, is_demanded in [
         *([(docker_host, True)] if docker_host else []),
         *((f"unix://{path}", False) for path in sockets),
     ]:
-        if address in listening:
+        # /var/run is /run by another name: the same engine is asked once.
+        place = os.path.realpath(address.removeprefix("unix://"))
+        if place in probed:
             continue
+        probed.add(place)
         problem = _probe(address, is_demanded=is_demanded)
         if problem is None:
             listening.append(address)
