@@ -93,14 +93,18 @@ class Output:
         line = render_line(annotated, self._utc_offset_ns)
         if line is not None:
             sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+            if isinstance(event, AttachedEvent):
+                sys.stdout.flush()
 
     def on_idle(self) -> None:
-        """Let the live view's clock run."""
-        if self._live is None or self._is_closed:
+        """Let the live view's clock run; hand on the lines written since."""
+        if self._is_closed:
             return
         try:
-            self._live.tick()
+            if self._live is not None:
+                self._live.tick()
+            else:
+                sys.stdout.flush()
         except BrokenPipeError:
             self._close_stdout()
 

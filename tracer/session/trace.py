@@ -36,6 +36,7 @@ _TICK_NS = 10_000_000
 _LINGER_S = 0.12
 _BATCH_S = 0.02
 _CHUNK = 2048
+_MAX_BACKLOG = 1_000_000
 
 
 class Source(Protocol):
@@ -85,7 +86,8 @@ class Trace:
         source: Not yet attached.
         target: What to trace.
         sinks: Called with every conclusion, in order of time.
-        on_idle: Called a few times a second, for a live view's clock.
+        on_idle: Called when the sinks have been given all there was, and a few
+            times a second.
         on_interrupt: Called on the first SIGINT or SIGTERM; ends the trace
             unless given.
         observe_at_end: Asked once the trace is over for what others know of
@@ -127,6 +129,7 @@ class Trace:
                 keep_uneventful=not target.kernel_filter.everything,
             )
         )
+        self._ready_records = 0
         self._ready: deque[npt.NDArray[np.void]] = deque()
         self._init_starts: dict[int, int] = {}
         self._watched: dict[int, Callable[[], object]] = {}
@@ -251,21 +254,31 @@ class Trace:
 
     def _drain(self) -> None:
         self._pull()
+        since_pull = 0
         while self._ready:
             records = self._ready.popleft()
+            self._ready_records -= len(records)
             for start in range(0, len(records), _CHUNK):
-                if start:
-                    # Keep the ring from filling while a large batch is worked off.
+                if since_pull >= _CHUNK:
+                    # The ring is emptied again while a backlog is worked off:
+                    # it holds about a second of a storm, memory holds minutes.
                     self._pull()
-                for event in self._decoder.decode_batch(records[start : start + _CHUNK]):
+                    since_pull = 0
+                chunk = records[start : start + _CHUNK]
+                since_pull += len(chunk)
+                for event in self._decoder.decode_batch(chunk):
                     self._emit(event)
         self._report_losses(self._clock.boot_now_ns())
 
     def _pull(self) -> None:
+        if self._ready_records > _MAX_BACKLOG:
+            # From here on the kernel side drops, and counts what it drops.
+            return
         began_ns = self._clock.boot_now_ns()
         released = self._order.push(self._without_strangers(self._source.read(0.0)), began_ns)
         if released is not None:
             self._ready.append(released)
+            self._ready_records += len(released)
 
     def _report_losses(self, boot_ns: int) -> None:
         lost = {kind: number for kind, number in self._source.take_losses().items() if number}
@@ -286,6 +299,7 @@ class Trace:
         rest = self._order.flush()
         if rest is not None:
             self._ready.append(rest)
+            self._ready_records += len(rest)
         self._drain()
         attached = self.correlator.attached
         if self._observe_at_end is not None and attached is not None:
