@@ -119,8 +119,8 @@ def test_fedora_gets_its_own_package_names(checkout: Checkout) -> None:
     release = _without_packages(checkout, ["python3-bcc", "tini"])
     checkout.run("setup", "--test", ZOMTRACE_OS_RELEASE=release)
     assert checkout.called()[-1] == (
-        "dnf -y --setopt=install_weak_deps=False install busybox containerd gcc glibc-devel"
-        " glibc-static moby-engine python3 python3-bcc python3-pip runc tini util-linux"
+        "dnf -y --setopt=install_weak_deps=False install busybox containerd crun gcc"
+        " glibc-devel glibc-static moby-engine podman python3 python3-bcc python3-pip runc tini util-linux"
     )
 
 
