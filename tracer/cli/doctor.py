@@ -10,7 +10,7 @@ import click
 from tracer.errors import UnavailableError
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Tell whether this host can be traced, and how well.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--no-color", is_flag=True, help="Never colour (also: NO_COLOR).")
 def command(as_json: bool, no_color: bool) -> None:

@@ -27,6 +27,18 @@ _COMMANDS = {
     "doctor": "tracer.cli.doctor",
 }
 _INTERRUPTED = 130
+_EPILOG = """\b
+Exit status: 0 done, 1 a --fail-on or --strict check failed, 2 usage,
+69 this host or the target cannot serve, 70 an error of zomtrace's own,
+77 no privilege.
+
+\b
+Examples:
+  zomtrace -c web                   then, elsewhere: docker stop web
+  zomtrace stop -c web              the same in one
+  zomtrace run --stop-after 3 -- ./entrypoint.sh
+  zomtrace -c web --json | jq 'select(.signal == "SIGKILL")'
+"""
 
 
 class LazyGroup(click.Group):
@@ -52,6 +64,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
+    epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 @target_options
@@ -124,6 +137,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.exceptions.Abort:
         return _interrupted()
     except click.ClickException as error:
+        error.message = _safe(error.message)
         error.show()
         return error.exit_code
     except KeyboardInterrupt:
@@ -141,9 +155,16 @@ def _interrupted() -> int:
 
 
 def _complain(error: ZomtraceError) -> None:
-    click.echo(f"zomtrace: {error.message}", err=True)
+    click.echo(f"zomtrace: {_safe(error.message)}", err=True)
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        click.echo(f"  {_safe(error.hint)}", err=True)
+
+
+def _safe(text: str) -> str:
+    # A message names what was asked for, and that may be called anything.
+    from tracer.report.escape import safe_text
+
+    return safe_text(text)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tracer.cli.output import Output
 from tracer.errors import UsageError
 
 
-@click.command("stop")
+@click.command("stop", short_help="Stop a container, and trace how that goes.")
 @click.option(
     "-c",
     "--container",

@@ -25,11 +25,15 @@ def watch_targets(
     output_options: OutputOptions,
 ) -> None:
     """Watch targets and report."""
+    from tracer.report.escape import safe_text
+
     output = Output(output_options, min_zombie_s)
 
     def attached(trace: Trace) -> None:
         output.on_closed = lambda: trace.end("output closed")
-        click.echo(f"zomtrace: tracing {trace.target.description}; Ctrl-C ends it", err=True)
+        click.echo(
+            f"zomtrace: tracing {safe_text(trace.target.description)}; Ctrl-C ends it", err=True
+        )
 
     try:
         report = watch(
