@@ -137,8 +137,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.exceptions.Abort:
         return _interrupted()
     except click.ClickException as error:
-        error.message = _safe(error.message)
-        error.show()
+        _complain(_usage_error(error))
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted()
@@ -152,6 +151,13 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _interrupted() -> int:
     click.echo("zomtrace: interrupted twice: ended without a report", err=True)
     return _INTERRUPTED
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    # click prints messages as they are, with whatever the arguments hold.
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "zomtrace"
+    return UsageError(error.format_message(), hint=f"{path} --help tells what there is")
 
 
 def _complain(error: ZomtraceError) -> None:
