@@ -139,13 +139,16 @@ class ReapEvent:
     With precision EXACT (release_task) ``actor`` is who was running; with
     UPPER_BOUND (sched_process_free) it is None. ``process.parent_*`` is the
     final real_parent either way; as it may dangle in the latter case, trust it
-    only where it names a process that is known by other means.
+    only where it names a process that is known by other means. ``status`` is
+    what waitpid told, ``parent_sigchld`` what that parent does about SIGCHLD.
     """
 
     boot_ns: int
     process: ProcessSnapshot
     actor: Actor | None
     precision: Precision
+    status: WaitStatus | None = None
+    parent_sigchld: SigchldAction = SigchldAction.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +158,8 @@ class SignalEvent:
     ``actor`` is the kernel's current: the sender only where ``info`` is FILLED
     by a user's system call (``si_code`` <= 0); else in whose context the kernel
     raised it. ``si_pid`` is as the target's namespace sees it.
-    ``target_group_exit`` is read after the signal was entered (the tracepoint
-    fires behind complete_signal), so the signal that begins a death shows it.
+    ``target_group_exit``: the process had begun to die before, of another signal
+    or by exit_group; the signal that begins a death does not show it.
     ``notified_child`` is set where this is an exit notification, with the start
     0 where only the pid is known.
     """
@@ -187,7 +190,11 @@ class SignalEvent:
 
 @dataclass(frozen=True, slots=True)
 class DeliverEvent:
-    """A signal left the pending set to be acted upon."""
+    """A signal left the pending set to be acted upon.
+
+    ``si_code`` and ``si_pid`` are those of its siginfo, None where it has none:
+    a thread that dies because its process does is shown such a SIGKILL.
+    """
 
     boot_ns: int
     process: ProcessSnapshot
@@ -195,6 +202,7 @@ class DeliverEvent:
     signo: int
     si_code: int | None
     disposition: Disposition
+    si_pid: int | None = None
 
 
 class TeardownPhase(StrEnum):
@@ -257,10 +265,16 @@ class ContainerEvent:
 
 @dataclass(frozen=True, slots=True)
 class LossEvent:
-    """Records the kernel side could not deliver since the last such event."""
+    """Records the kernel side could not deliver.
+
+    They were lost between ``since_boot_ns`` (when nothing of them had been lost
+    yet; None = at any time before) and ``boot_ns``. ``lost`` goes by kind of
+    record; ``late`` stands for records that came too late to be put in order.
+    """
 
     boot_ns: int
     lost: Mapping[str, int]
+    since_boot_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

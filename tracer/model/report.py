@@ -78,13 +78,15 @@ class ProcessReport:
     Additions: ``start_boot_ns``, ``pidns_inum``, ``container_id``,
     ``parent_host_pid``, ``end_boot_ns``, ``sender_chain``, ``sender_syscall``,
     ``trigger_host_pid``, ``trigger_comm``, ``signal_boot_ns``, ``core_dumped``,
-    ``is_init``, ``complete``.
+    ``is_init``, ``complete``, ``passed_on_host_pid`` (an exit code of 128 + N:
+    the child whose death by signal N it most likely passes on). ``end`` is None
+    where the record of its end may have been lost.
     """
 
     host_pid: int
     ns_pid: int | None
     comm: str
-    end: End
+    end: End | None
     exit_code: int | None
     term_signal: str | None
     cause: Cause | None
@@ -109,6 +111,7 @@ class ProcessReport:
     signal_boot_ns: int | None
     is_init: bool
     complete: bool
+    passed_on_host_pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,11 @@ class ZombieReport:
     """One process that stayed a zombie long enough to be named.
 
     ``precision`` qualifies ``zombie_ns``: lower_bound while it is unreaped or
-    where it was a zombie before tracing began. Additions: ``begin_boot_ns``,
-    ``pidns_inum``, ``container_id``, ``complete``.
+    where it was a zombie before tracing began. ``parent_*`` is who must reap it
+    or, once it is reaped, who let it lie longest. ``live_threads`` > 0: only its
+    main thread had ended, and this is the time until the last one did.
+    Additions: ``begin_boot_ns``, ``pidns_inum``, ``container_id``, ``complete``,
+    ``tracer_host_pid`` (held by a tracer that has not waited for it).
     """
 
     host_pid: int
@@ -138,6 +144,7 @@ class ZombieReport:
     pidns_inum: int | None
     container_id: str | None
     complete: bool
+    tracer_host_pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class Container:
         engine_address: How its runtime is reached: Docker's API URL, containerd's
             socket, podman's storage or an OCI runtime's state directory.
         engine_namespace: containerd's namespace, else None.
+        descendant_cgroup_ids: The cgroups below ``cgroup_id`` at the time it was
+            resolved; later ones are learned from whose children enter them.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Container:
     cgroup_hierarchy: str | None = None
     engine_address: str | None = None
     engine_namespace: str | None = None
+    descendant_cgroup_ids: frozenset[int] = frozenset()
 
     @property
     def label(self) -> str:

@@ -52,6 +52,7 @@ _F_UNKILLABLE = CONSTANTS["ZT_F_UNKILLABLE"]
 _F_BLOCKED = CONSTANTS["ZT_F_BLOCKED"]
 _F_GROUP = CONSTANTS["ZT_F_GROUP"]
 _F_NOTIFY = CONSTANTS["ZT_F_NOTIFY"]
+_F_GROUP_DEAD = CONSTANTS["ZT_F_GROUP_DEAD"]
 _F_NOCLDWAIT = CONSTANTS["ZT_F_NOCLDWAIT"]
 _F_INIT = CONSTANTS["ZT_F_INIT"]
 
@@ -137,7 +138,14 @@ class Decoder:
         return ForkEvent(row.boot_ns, _snapshot(row), self._actor(row), row.exit_signal)
 
     def _reap_event(self, row: Any) -> ReapEvent:
-        return ReapEvent(row.boot_ns, _snapshot(row), self._actor(row), Precision.EXACT)
+        return ReapEvent(
+            row.boot_ns,
+            _snapshot(row),
+            self._actor(row),
+            Precision.EXACT,
+            WaitStatus.from_raw(row.exit_code),
+            _parent_sigchld(row),
+        )
 
     def _oom_event(self, row: Any) -> OomEvent:
         return OomEvent(row.boot_ns, _snapshot(row), self._actor(row))
@@ -210,9 +218,13 @@ def _process_event(row: Any) -> ProcessEvent:
         live_threads=row.live_threads,
         status=WaitStatus.from_raw(row.exit_code) if is_zombie and not row.live_threads else None,
         own_sigchld=_SIGCHLD_ACTIONS.get(row.own_sigchld, SigchldAction.UNKNOWN),
-        parent_sigchld=_SIGCHLD_ACTIONS.get(row.parent_sigchld, SigchldAction.UNKNOWN),
+        parent_sigchld=_parent_sigchld(row),
         tracer_host_pid=_some(row.tracer_host_pid),
     )
+
+
+def _parent_sigchld(row: Any) -> SigchldAction:
+    return _SIGCHLD_ACTIONS.get(row.parent_sigchld, SigchldAction.UNKNOWN)
 
 
 def _exec_event(row: Any) -> ExecEvent:
@@ -228,21 +240,36 @@ def _exit_event(row: Any) -> ExitEvent:
         boot_ns=row.boot_ns,
         process=_snapshot(row),
         status=WaitStatus.from_raw(row.exit_code),
-        live_threads=row.live_threads,
+        # The counter may fall under the leader's feet: the flag was taken first.
+        live_threads=0 if row.flags & _F_GROUP_DEAD else max(1, row.live_threads),
         exit_signo=row.exit_signal,
-        parent_sigchld=_SIGCHLD_ACTIONS.get(row.parent_sigchld, SigchldAction.UNKNOWN),
+        parent_sigchld=_parent_sigchld(row),
         parent_nocldwait=bool(row.flags & _F_NOCLDWAIT),
         tracer_host_pid=_some(row.tracer_host_pid),
     )
 
 
 def _free_event(row: Any) -> ReapEvent:
-    return ReapEvent(row.boot_ns, _snapshot(row), None, Precision.UPPER_BOUND)
+    return ReapEvent(
+        row.boot_ns,
+        _snapshot(row),
+        None,
+        Precision.UPPER_BOUND,
+        WaitStatus.from_raw(row.exit_code),
+        _parent_sigchld(row),
+    )
 
 
 def _deliver_event(row: Any) -> DeliverEvent:
+    is_filled = row.info == CONSTANTS["ZT_INFO_POINTER"]
     return DeliverEvent(
-        row.boot_ns, _snapshot(row), row.host_tid, row.sig, row.si_code, _disposition(row)
+        boot_ns=row.boot_ns,
+        process=_snapshot(row),
+        target_host_tid=row.host_tid,
+        signo=row.sig,
+        si_code=row.si_code if is_filled else None,
+        disposition=_disposition(row),
+        si_pid=row.si_pid if is_filled else None,
     )
 
 
