@@ -1,0 +1,129 @@
+"""What a workload of the classic cases wrote down about itself, and its run."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.live.exit_oracle import ExitOracle
+from tests.live.waiting import wait_for
+from tests.live.workloads import workload
+from tests.live.zomtrace_process import Json, Result, Zomtrace, raw_status
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The lines of a truth file, by their first word; see tests/workloads/truth.h."""
+
+    path: Path
+
+    def rows(self, word: str) -> list[list[str]]:
+        """The rest of each line that begins with a word, split."""
+        lines = [line.split() for line in self.path.read_text().splitlines()]
+        return [rest for first, *rest in lines if first == word]
+
+    def pids(self, word: str) -> list[int]:
+        """The pids told under a word."""
+        return [int(row[0]) for row in self.rows(word)]
+
+    def map(self, word: str) -> dict[int, int]:
+        """Pid -> the number told with it."""
+        rows = self.rows(word)
+        told = {int(row[0]): int(row[1]) for row in rows}
+        assert len(told) == len(rows), f"{word}: a pid came twice"
+        return told
+
+    def number(self, word: str) -> int:
+        """The one number told under a word."""
+        ((value,),) = self.rows(word)
+        return int(value)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the workload has said so."""
+        return self.path.exists() and bool(self.rows("ready"))
+
+
+@dataclass(frozen=True)
+class Classic:
+    """A traced run of a classic case.
+
+    Attributes:
+        result: What zomtrace said.
+        truth: What the workload wrote.
+        exits: Host pid -> raw wait status of every exit on the host meanwhile,
+            from the process connector.
+    """
+
+    result: Result
+    truth: Truth
+    exits: dict[int, int]
+
+    @property
+    def by_ns_pid(self) -> dict[int, Json]:
+        """The report's processes by their pid in the namespace."""
+        processes = {process["ns_pid"]: process for process in self.result.report["processes"]}
+        assert len(processes) == len(self.result.report["processes"])
+        return processes
+
+    def zombie_pids(self) -> list[int]:
+        """The pids in the namespace of the report's zombies."""
+        return sorted(zombie["ns_pid"] for zombie in self.result.report["zombies"])
+
+    def signals(self, signal_name: str) -> list[Json]:
+        """The events of a signal, without exit notifications."""
+        return self.result.of_kind("signal", signal=signal_name)
+
+    def check(self) -> None:
+        """What holds for every classic case: nothing lost, every exit as others saw it."""
+        report = self.result.report
+        assert report["complete"] is True
+        assert report["lost"] == {}
+        for process in report["processes"]:
+            if process["end"] != "running":
+                assert raw_status(process) == self.exits[process["host_pid"]], process
+
+
+def play(
+    truth_path: Path,
+    name: str,
+    *arguments: object,
+    options: tuple[str, ...] = (),
+    prefix: tuple[str, ...] = (),
+    command: tuple[str, ...] | None = None,
+    stops: bool = False,
+) -> Classic:
+    """Run a workload under ``zomtrace run`` and compare what can be at once.
+
+    Args:
+        truth_path: Where it shall write.
+        name: The workload: tests/workloads/NAME.c.
+        *arguments: Its arguments.
+        options: Of ``zomtrace run``.
+        prefix: What to start it by (an init).
+        command: The whole command instead, ``{}`` standing for the workload.
+        stops: Begin the stop when it says it is ready; else it ends by itself.
+    """
+    binary = str(workload(name))
+    argv = command or (*prefix, binary, *(str(argument) for argument in arguments))
+    argv = tuple(word.replace("{}", binary) for word in argv)
+    truth = Truth(truth_path)
+    env = {**os.environ, "ZT_TRUTH": str(truth_path)}
+    with ExitOracle() as oracle:
+        with Zomtrace("run", *options, "--", *argv, env=env) as trace:
+            if stops:
+                wait_for(
+                    lambda: truth.is_ready or trace.process.poll() is not None,
+                    f"{name} is ready",
+                    within_s=30,
+                )
+                trace.interrupt(signal.SIGTERM)
+            result = trace.finish()
+        for process in result.report["processes"]:
+            if process["end"] != "running":
+                oracle.wait_for_exit(process["host_pid"])
+    classic = Classic(result, truth, oracle.statuses())
+    classic.check()
+    return classic
