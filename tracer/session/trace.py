@@ -115,6 +115,7 @@ class Trace:
         self._sinks = tuple(sinks)
         self._options = options
         self._interrupts = interrupts
+        self._interrupts_answered = 0
         self._on_idle = on_idle
         self._on_interrupt = on_interrupt or (lambda: self.end("interrupted"))
         self._observe_at_end = observe_at_end
@@ -223,7 +224,8 @@ class Trace:
                     self._followed[fd]()
             self._drain()
             self.schedule.run_due()
-            if self._interrupts.count and self._end_reason is None:
+            if self._interrupts.count > self._interrupts_answered and self._end_reason is None:
+                self._interrupts_answered = self._interrupts.count
                 self._interrupts.clear()
                 self._on_interrupt()
             if self._options.until_ended and self.target_has_ended():
