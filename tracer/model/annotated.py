@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tracer.model.events import Event, Precision
+from tracer.model.fact import fact
 from tracer.model.target import Container
 from tracer.model.verdicts import Cause, ReapKind
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Annotated:
     """One line of the live view and of ``--json``.
 

@@ -8,10 +8,11 @@ kernel said and nothing that was concluded from it; conclusions are verdicts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
+from tracer.model.fact import fact
 from tracer.model.identity import Actor, ProcessKey, ProcessSnapshot
 from tracer.model.signals import Disposition, SignalResult
 from tracer.model.target import Container, Target
@@ -46,7 +47,7 @@ class SignalInfo(StrEnum):
     FILLED = "filled"
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class HookState:
     """One row of the hook plan as it was attached.
 
@@ -62,7 +63,7 @@ class HookState:
     degrades: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AttachedEvent:
     """All hooks are live: what happens after this is seen.
 
@@ -78,7 +79,7 @@ class AttachedEvent:
     target: Target
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ProcessEvent:
     """A process that was there before tracing began (from the task iterator)."""
 
@@ -92,7 +93,7 @@ class ProcessEvent:
     tracer_host_pid: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ForkEvent:
     """A new process; ``creator`` called fork, ``process.parent_*`` must reap."""
 
@@ -102,7 +103,7 @@ class ForkEvent:
     exit_signo: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ExecEvent:
     """The process runs another program now."""
 
@@ -110,7 +111,7 @@ class ExecEvent:
     process: ProcessSnapshot
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ExitBeginEvent:
     """The last thread of a process entered do_exit."""
 
@@ -118,7 +119,7 @@ class ExitBeginEvent:
     process: ProcessSnapshot
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ExitEvent:
     """A thread group ended, or (``live_threads`` > 0) only its leader did."""
 
@@ -132,7 +133,7 @@ class ExitEvent:
     tracer_host_pid: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ReapEvent:
     """A process left the process table.
 
@@ -151,7 +152,7 @@ class ReapEvent:
     parent_sigchld: SigchldAction = SigchldAction.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SignalEvent:
     """A signal was generated for ``process``.
 
@@ -188,7 +189,7 @@ class SignalEvent:
     parent_nocldwait: bool
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class DeliverEvent:
     """A signal left the pending set to be acted upon.
 
@@ -212,7 +213,7 @@ class TeardownPhase(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class TeardownEvent:
     """zap_pid_ns_processes was entered, or returned; ``process`` is the init."""
 
@@ -221,7 +222,7 @@ class TeardownEvent:
     phase: TeardownPhase
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OomEvent:
     """The OOM killer marked a victim; ``actor`` asked for the memory."""
 
@@ -230,7 +231,7 @@ class OomEvent:
     actor: Actor
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ForkFailedEvent:
     """A clone failed; ``process`` is the caller."""
 
@@ -239,7 +240,7 @@ class ForkFailedEvent:
     errno: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ObservationEvent:
     """A reading of /proc, a cgroup or an engine that a verdict rests on.
 
@@ -255,7 +256,7 @@ class ObservationEvent:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ContainerEvent:
     """A container was resolved: it exists and this is how to recognise it."""
 
@@ -263,7 +264,7 @@ class ContainerEvent:
     container: Container
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class LossEvent:
     """Records the kernel side could not deliver.
 
@@ -277,7 +278,7 @@ class LossEvent:
     since_boot_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class EndEvent:
     """The trace ended here; nothing later was seen."""
 

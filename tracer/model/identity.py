@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from tracer.model.fact import fact
 
 
 class ProcessKey(NamedTuple):
@@ -29,7 +30,7 @@ class PidnsKey(NamedTuple):
     init_start_boot_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ProcessSnapshot:
     """A process (thread group) at the moment of one event.
 
@@ -71,7 +72,7 @@ class ProcessSnapshot:
         return PidnsKey(self.pidns_inum, self.init_start_boot_ns)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Actor:
     """The process in whose context something happened (the kernel's current).
 
