@@ -1,10 +1,14 @@
-"""Records to events: the one place where kernel numbers get their meaning."""
+"""Records to events: the one place where kernel numbers get their meaning.
+
+A batch is worked off by columns and by kind: a column becomes a list in one
+call, and only the columns that a kind of event needs do.
+"""
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -31,12 +35,8 @@ from tracer.model.events import (
 from tracer.model.identity import Actor, ProcessKey, ProcessSnapshot
 from tracer.model.signals import SIGKILL, Disposition, SignalResult
 from tracer.model.wait_status import WaitStatus
-from tracer.wire.layout import CONSTANTS, RECORD
+from tracer.wire.layout import CONSTANTS
 from tracer.wire.syscalls import syscall_name
-
-# The names come from the C header, so no type checker can know them.
-_make_row_type: Any = collections.namedtuple  # noqa: PYI024
-Row = _make_row_type("Row", RECORD.names)
 
 _EXIT_ZOMBIE = 0x20
 """task_struct.exit_state of a zombie (include/linux/sched.h)."""
@@ -74,13 +74,8 @@ _INFOS = {
 _RESULTS = tuple(SignalResult)
 
 
-@lru_cache(maxsize=4096)
-def _text(raw: bytes) -> str:
-    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
-
-
-def _some(number: int) -> int | None:
-    return number or None
+Records = npt.NDArray[np.void]
+Snapshots = Sequence[ProcessSnapshot]
 
 
 class Decoder:
@@ -93,193 +88,303 @@ class Decoder:
 
     def __init__(self, machine: str) -> None:
         self._machine = machine
-        self._builders: dict[int, Callable[[Any], KernelEvent]] = {
-            CONSTANTS["ZT_KIND_PROCESS"]: _process_event,
-            CONSTANTS["ZT_KIND_FORK"]: self._fork_event,
-            CONSTANTS["ZT_KIND_EXEC"]: _exec_event,
-            CONSTANTS["ZT_KIND_EXIT_BEGIN"]: _exit_begin_event,
-            CONSTANTS["ZT_KIND_EXIT"]: _exit_event,
-            CONSTANTS["ZT_KIND_REAP"]: self._reap_event,
-            CONSTANTS["ZT_KIND_FREE"]: _free_event,
-            CONSTANTS["ZT_KIND_SIGNAL"]: self._signal_event,
-            CONSTANTS["ZT_KIND_DELIVER"]: _deliver_event,
-            CONSTANTS["ZT_KIND_TEARDOWN_BEGIN"]: _teardown_begin_event,
-            CONSTANTS["ZT_KIND_TEARDOWN_END"]: _teardown_end_event,
-            CONSTANTS["ZT_KIND_OOM"]: self._oom_event,
-            CONSTANTS["ZT_KIND_FORK_FAILED"]: _fork_failed_event,
+        self._builders: dict[int, Callable[[Records, Snapshots], Iterable[KernelEvent]]] = {
+            CONSTANTS["ZT_KIND_PROCESS"]: _process_events,
+            CONSTANTS["ZT_KIND_FORK"]: self._fork_events,
+            CONSTANTS["ZT_KIND_EXEC"]: _exec_events,
+            CONSTANTS["ZT_KIND_EXIT_BEGIN"]: _exit_begin_events,
+            CONSTANTS["ZT_KIND_EXIT"]: _exit_events,
+            CONSTANTS["ZT_KIND_REAP"]: self._reap_events,
+            CONSTANTS["ZT_KIND_FREE"]: _free_events,
+            CONSTANTS["ZT_KIND_SIGNAL"]: self._signal_events,
+            CONSTANTS["ZT_KIND_DELIVER"]: _deliver_events,
+            CONSTANTS["ZT_KIND_TEARDOWN_BEGIN"]: _teardown_begin_events,
+            CONSTANTS["ZT_KIND_TEARDOWN_END"]: _teardown_end_events,
+            CONSTANTS["ZT_KIND_OOM"]: self._oom_events,
+            CONSTANTS["ZT_KIND_FORK_FAILED"]: _fork_failed_events,
         }
 
-    def decode_batch(self, batch: npt.NDArray[np.void]) -> Iterator[KernelEvent]:
+    def decode_batch(self, batch: Records) -> list[KernelEvent]:
         """Decode records, in the order they stand.
 
         Raises:
             KeyError: A record of a kind this version does not know.
         """
-        builders = self._builders
-        for values in batch.tolist():
-            row = Row._make(values)
-            yield builders[row.kind](row)
+        events: dict[int, KernelEvent] = {}
+        kinds = batch["kind"]
+        for kind in np.unique(kinds).tolist():
+            builder = self._builders[kind]
+            where = np.flatnonzero(kinds == kind)
+            records = batch[where]
+            made = builder(records, _snapshots(records))
+            events.update(zip(where.tolist(), made, strict=True))
+        return [events[position] for position in range(len(batch))]
 
-    def _actor(self, row: Any) -> Actor:
-        flags = row.flags
-        return Actor(
-            host_pid=row.cur_host_pid,
-            start_boot_ns=_some(row.cur_start_boot_ns),
-            host_tid=_some(row.cur_host_tid),
-            ns_pid=row.cur_ns_pid,
-            comm=_text(row.cur_comm),
-            chain=tuple(_text(bytes(comm)) for comm in row.chain_comm if comm),
-            syscall=syscall_name(row.sys_nr, self._machine, is_compat=bool(flags & _F_CUR_COMPAT)),
-            is_exiting=bool(flags & _F_CUR_EXITING),
-            is_kernel_thread=bool(flags & _F_CUR_KTHREAD),
+    def _actors(self, records: Records) -> list[Actor]:
+        flags = records["flags"]
+        return list(
+            map(
+                Actor,
+                _column(records, "cur_host_pid"),
+                map(_some, _column(records, "cur_start_boot_ns")),
+                map(_some, _column(records, "cur_host_tid")),
+                _column(records, "cur_ns_pid"),
+                map(_text, _column(records, "cur_comm")),
+                map(_chain, _column(records, "chain_comm")),
+                map(self._syscall, _column(records, "sys_nr"), _flag(flags, _F_CUR_COMPAT)),
+                _flag(flags, _F_CUR_EXITING),
+                _flag(flags, _F_CUR_KTHREAD),
+            )
         )
 
-    def _fork_event(self, row: Any) -> ForkEvent:
-        return ForkEvent(row.boot_ns, _snapshot(row), self._actor(row), row.exit_signal)
+    def _syscall(self, number: int, is_compat: bool) -> str | None:
+        return syscall_name(number, self._machine, is_compat=is_compat)
 
-    def _reap_event(self, row: Any) -> ReapEvent:
-        return ReapEvent(
-            row.boot_ns,
-            _snapshot(row),
-            self._actor(row),
-            Precision.EXACT,
-            WaitStatus.from_raw(row.exit_code),
-            _parent_sigchld(row),
+    def _fork_events(self, records: Records, snapshots: Snapshots) -> Iterable[ForkEvent]:
+        return map(
+            ForkEvent,
+            _column(records, "boot_ns"),
+            snapshots,
+            self._actors(records),
+            _column(records, "exit_signal"),
         )
 
-    def _oom_event(self, row: Any) -> OomEvent:
-        return OomEvent(row.boot_ns, _snapshot(row), self._actor(row))
+    def _reap_events(self, records: Records, snapshots: Snapshots) -> Iterable[ReapEvent]:
+        return _releases(records, snapshots, self._actors(records), Precision.EXACT)
 
-    def _signal_event(self, row: Any) -> SignalEvent:
-        flags = row.flags
-        info = _INFOS[row.info]
-        is_filled = info is SignalInfo.FILLED
-        is_notification = bool(flags & _F_NOTIFY)
-        child = ProcessKey(row.child_pid, row.child_start_boot_ns) if row.child_pid else None
-        return SignalEvent(
-            boot_ns=row.boot_ns,
-            process=_snapshot(row),
-            target_host_tid=row.host_tid,
-            signo=row.sig,
-            info=info,
-            si_code=row.si_code if is_filled else None,
-            si_pid=row.si_pid if is_filled else None,
-            actor=self._actor(row),
-            result=_RESULTS[row.result],
-            disposition=_disposition(row),
-            is_group=bool(flags & _F_GROUP),
-            target_group_exit=bool(flags & _F_GROUP_EXIT),
-            target_live_threads=row.live_threads,
-            target_exit_state=row.exit_state,
-            target_unkillable=bool(flags & _F_UNKILLABLE),
-            target_pdeath_signo=row.pdeath_signal,
-            actor_is_reaper=bool(flags & _F_CUR_REAPER),
-            actor_is_self=bool(flags & _F_CUR_SELF),
-            actor_is_tracer=bool(flags & _F_CUR_TRACER),
-            is_notification=is_notification,
-            notified_child=child if is_notification else None,
-            parent_nocldwait=bool(flags & _F_NOCLDWAIT),
+    def _oom_events(self, records: Records, snapshots: Snapshots) -> Iterable[OomEvent]:
+        return map(OomEvent, _column(records, "boot_ns"), snapshots, self._actors(records))
+
+    def _signal_events(self, records: Records, snapshots: Snapshots) -> Iterable[SignalEvent]:
+        flags = records["flags"]
+        infos = [_INFOS[info] for info in _column(records, "info")]
+        is_notification = _flag(flags, _F_NOTIFY)
+        return map(
+            SignalEvent,
+            _column(records, "boot_ns"),
+            snapshots,
+            _column(records, "host_tid"),
+            _column(records, "sig"),
+            infos,
+            map(_if_filled, infos, _column(records, "si_code")),
+            map(_if_filled, infos, _column(records, "si_pid")),
+            self._actors(records),
+            map(_RESULTS.__getitem__, _column(records, "result")),
+            _dispositions(records),
+            _flag(flags, _F_GROUP),
+            _flag(flags, _F_GROUP_EXIT),
+            _column(records, "live_threads"),
+            _column(records, "exit_state"),
+            _flag(flags, _F_UNKILLABLE),
+            _column(records, "pdeath_signal"),
+            _flag(flags, _F_CUR_REAPER),
+            _flag(flags, _F_CUR_SELF),
+            _flag(flags, _F_CUR_TRACER),
+            is_notification,
+            map(
+                _notified_child,
+                is_notification,
+                _column(records, "child_pid"),
+                _column(records, "child_start_boot_ns"),
+            ),
+            _flag(flags, _F_NOCLDWAIT),
         )
 
 
-def _disposition(row: Any) -> Disposition:
+def _column(records: Records, name: str) -> list[Any]:
+    column: list[Any] = records[name].tolist()
+    return column
+
+
+def _flag(flags: npt.NDArray[Any], bit: int) -> list[bool]:
+    column: list[bool] = ((flags & bit) != 0).tolist()
+    return column
+
+
+@lru_cache(maxsize=4096)
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+
+@lru_cache(maxsize=1024)
+def _status(raw: int) -> WaitStatus:
+    return WaitStatus.from_raw(raw)
+
+
+def _some(number: int) -> int | None:
+    return number or None
+
+
+def _chain(comms: list[bytes]) -> tuple[str, ...]:
+    return tuple(_text(comm) for comm in comms if comm) if comms[0] else ()
+
+
+def _if_filled(info: SignalInfo, value: int) -> int | None:
+    return value if info is SignalInfo.FILLED else None
+
+
+def _notified_child(is_notification: bool, pid: int, start_boot_ns: int) -> ProcessKey | None:
+    return ProcessKey(pid, start_boot_ns) if is_notification and pid else None
+
+
+def _sigchld_actions(records: Records, name: str) -> list[SigchldAction]:
+    return [
+        _SIGCHLD_ACTIONS.get(action, SigchldAction.UNKNOWN) for action in _column(records, name)
+    ]
+
+
+def _dispositions(records: Records) -> list[Disposition]:
     # SIGKILL and SIGSTOP cannot be blocked; a blocked signal is queued
     # whatever its handler (kernel/signal.c, sig_ignored).
-    if row.flags & _F_BLOCKED and row.sig != SIGKILL:
-        return Disposition.BLOCKED
-    return _DISPOSITIONS.get(row.action, Disposition.DEFAULT)
+    blocked = ((records["flags"] & _F_BLOCKED) != 0) & (records["sig"] != SIGKILL)
+    return [
+        Disposition.BLOCKED if is_blocked else _DISPOSITIONS.get(action, Disposition.DEFAULT)
+        for is_blocked, action in zip(blocked.tolist(), _column(records, "action"), strict=True)
+    ]
 
 
-def _snapshot(row: Any) -> ProcessSnapshot:
-    has_parent = bool(row.parent_host_pid)
+def _snapshots(records: Records) -> list[ProcessSnapshot]:
+    return list(
+        map(
+            _snapshot,
+            _column(records, "host_pid"),
+            _column(records, "start_boot_ns"),
+            _column(records, "ns_pid"),
+            _column(records, "comm"),
+            _column(records, "parent_host_pid"),
+            _column(records, "parent_start_boot_ns"),
+            _column(records, "parent_comm"),
+            _column(records, "parent_pidns_inum"),
+            _column(records, "pidns_inum"),
+            _column(records, "pidns_level"),
+            _column(records, "init_start_boot_ns"),
+            _column(records, "cgroup_id"),
+            _flag(records["flags"], _F_INIT),
+        )
+    )
+
+
+def _snapshot(
+    host_pid: int,
+    start_boot_ns: int,
+    ns_pid: int,
+    comm: bytes,
+    parent_host_pid: int,
+    parent_start_boot_ns: int,
+    parent_comm: bytes,
+    parent_pidns_inum: int,
+    pidns_inum: int,
+    pidns_level: int,
+    init_start_boot_ns: int,
+    cgroup_id: int,
+    is_init: bool,
+) -> ProcessSnapshot:
+    # Parent 0 is nobody inside the kernel: PID 1's, and kernel threads'.
     return ProcessSnapshot(
-        host_pid=row.host_pid,
-        start_boot_ns=row.start_boot_ns,
-        ns_pid=_some(row.ns_pid),
-        comm=_text(row.comm),
-        parent_host_pid=row.parent_host_pid,
-        parent_start_boot_ns=row.parent_start_boot_ns if has_parent else None,
-        parent_comm=_text(row.parent_comm) if has_parent else None,
-        parent_pidns_inum=_some(row.parent_pidns_inum),
-        pidns_inum=_some(row.pidns_inum),
-        pidns_level=row.pidns_level if row.pidns_inum else None,
-        init_start_boot_ns=_some(row.init_start_boot_ns),
-        cgroup_id=_some(row.cgroup_id),
-        is_init=bool(row.flags & _F_INIT),
+        host_pid,
+        start_boot_ns,
+        ns_pid or None,
+        _text(comm),
+        parent_host_pid,
+        parent_start_boot_ns if parent_host_pid else None,
+        _text(parent_comm) if parent_host_pid else None,
+        parent_pidns_inum or None,
+        pidns_inum or None,
+        pidns_level if pidns_inum else None,
+        init_start_boot_ns or None,
+        cgroup_id or None,
+        is_init,
     )
 
 
-def _process_event(row: Any) -> ProcessEvent:
-    is_zombie = bool(row.exit_state & _EXIT_ZOMBIE)
-    return ProcessEvent(
-        boot_ns=row.boot_ns,
-        process=_snapshot(row),
-        is_zombie=is_zombie,
-        live_threads=row.live_threads,
-        status=WaitStatus.from_raw(row.exit_code) if is_zombie and not row.live_threads else None,
-        own_sigchld=_SIGCHLD_ACTIONS.get(row.own_sigchld, SigchldAction.UNKNOWN),
-        parent_sigchld=_parent_sigchld(row),
-        tracer_host_pid=_some(row.tracer_host_pid),
+def _process_events(records: Records, snapshots: Snapshots) -> Iterable[ProcessEvent]:
+    is_zombie = ((records["exit_state"] & _EXIT_ZOMBIE) != 0).tolist()
+    live_threads = _column(records, "live_threads")
+    return map(
+        ProcessEvent,
+        _column(records, "boot_ns"),
+        snapshots,
+        is_zombie,
+        live_threads,
+        (
+            _status(raw) if zombie and not live else None
+            for raw, zombie, live in zip(
+                _column(records, "exit_code"), is_zombie, live_threads, strict=True
+            )
+        ),
+        _sigchld_actions(records, "own_sigchld"),
+        _sigchld_actions(records, "parent_sigchld"),
+        map(_some, _column(records, "tracer_host_pid")),
     )
 
 
-def _parent_sigchld(row: Any) -> SigchldAction:
-    return _SIGCHLD_ACTIONS.get(row.parent_sigchld, SigchldAction.UNKNOWN)
+def _exec_events(records: Records, snapshots: Snapshots) -> Iterable[ExecEvent]:
+    return map(ExecEvent, _column(records, "boot_ns"), snapshots)
 
 
-def _exec_event(row: Any) -> ExecEvent:
-    return ExecEvent(row.boot_ns, _snapshot(row))
+def _exit_begin_events(records: Records, snapshots: Snapshots) -> Iterable[ExitBeginEvent]:
+    return map(ExitBeginEvent, _column(records, "boot_ns"), snapshots)
 
 
-def _exit_begin_event(row: Any) -> ExitBeginEvent:
-    return ExitBeginEvent(row.boot_ns, _snapshot(row))
-
-
-def _exit_event(row: Any) -> ExitEvent:
-    return ExitEvent(
-        boot_ns=row.boot_ns,
-        process=_snapshot(row),
-        status=WaitStatus.from_raw(row.exit_code),
-        # The counter may fall under the leader's feet: the flag was taken first.
-        live_threads=0 if row.flags & _F_GROUP_DEAD else max(1, row.live_threads),
-        exit_signo=row.exit_signal,
-        parent_sigchld=_parent_sigchld(row),
-        parent_nocldwait=bool(row.flags & _F_NOCLDWAIT),
-        tracer_host_pid=_some(row.tracer_host_pid),
+def _exit_events(records: Records, snapshots: Snapshots) -> Iterable[ExitEvent]:
+    # The counter may fall under the leader's feet: the flag was taken first.
+    is_dead = (records["flags"] & _F_GROUP_DEAD) != 0
+    live_threads = np.where(is_dead, 0, np.maximum(1, records["live_threads"]))
+    return map(
+        ExitEvent,
+        _column(records, "boot_ns"),
+        snapshots,
+        map(_status, _column(records, "exit_code")),
+        live_threads.tolist(),
+        _column(records, "exit_signal"),
+        _sigchld_actions(records, "parent_sigchld"),
+        _flag(records["flags"], _F_NOCLDWAIT),
+        map(_some, _column(records, "tracer_host_pid")),
     )
 
 
-def _free_event(row: Any) -> ReapEvent:
-    return ReapEvent(
-        row.boot_ns,
-        _snapshot(row),
-        None,
-        Precision.UPPER_BOUND,
-        WaitStatus.from_raw(row.exit_code),
-        _parent_sigchld(row),
+def _free_events(records: Records, snapshots: Snapshots) -> Iterable[ReapEvent]:
+    return _releases(records, snapshots, repeat(None), Precision.UPPER_BOUND)
+
+
+def _releases(
+    records: Records, snapshots: Snapshots, actors: Iterable[Actor | None], precision: Precision
+) -> Iterable[ReapEvent]:
+    return map(
+        ReapEvent,
+        _column(records, "boot_ns"),
+        snapshots,
+        actors,
+        repeat(precision),
+        map(_status, _column(records, "exit_code")),
+        _sigchld_actions(records, "parent_sigchld"),
     )
 
 
-def _deliver_event(row: Any) -> DeliverEvent:
-    is_filled = row.info == CONSTANTS["ZT_INFO_POINTER"]
-    return DeliverEvent(
-        boot_ns=row.boot_ns,
-        process=_snapshot(row),
-        target_host_tid=row.host_tid,
-        signo=row.sig,
-        si_code=row.si_code if is_filled else None,
-        disposition=_disposition(row),
-        si_pid=row.si_pid if is_filled else None,
+def _deliver_events(records: Records, snapshots: Snapshots) -> Iterable[DeliverEvent]:
+    infos = [_INFOS[info] for info in _column(records, "info")]
+    return map(
+        DeliverEvent,
+        _column(records, "boot_ns"),
+        snapshots,
+        _column(records, "host_tid"),
+        _column(records, "sig"),
+        map(_if_filled, infos, _column(records, "si_code")),
+        _dispositions(records),
+        map(_if_filled, infos, _column(records, "si_pid")),
     )
 
 
-def _teardown_begin_event(row: Any) -> TeardownEvent:
-    return TeardownEvent(row.boot_ns, _snapshot(row), TeardownPhase.BEGIN)
+def _teardown_begin_events(records: Records, snapshots: Snapshots) -> Iterable[TeardownEvent]:
+    begin = repeat(TeardownPhase.BEGIN)
+    return map(TeardownEvent, _column(records, "boot_ns"), snapshots, begin)
 
 
-def _teardown_end_event(row: Any) -> TeardownEvent:
-    return TeardownEvent(row.boot_ns, _snapshot(row), TeardownPhase.END)
+def _teardown_end_events(records: Records, snapshots: Snapshots) -> Iterable[TeardownEvent]:
+    end = repeat(TeardownPhase.END)
+    return map(TeardownEvent, _column(records, "boot_ns"), snapshots, end)
 
 
-def _fork_failed_event(row: Any) -> ForkFailedEvent:
-    return ForkFailedEvent(row.boot_ns, _snapshot(row), -row.error)
+def _fork_failed_events(records: Records, snapshots: Snapshots) -> Iterable[ForkFailedEvent]:
+    errnos = (-records["error"]).tolist()
+    return map(ForkFailedEvent, _column(records, "boot_ns"), snapshots, errnos)
