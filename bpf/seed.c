@@ -32,8 +32,18 @@ int bpf_iter__task(struct bpf_iter__task *ctx)
 
 	if (!task || !config || task_struct__pid(task) != task_struct__tgid(task))
 		return 0;
-	if (!zt_task_wanted(config, task))
+	if (config->dead_only) {
+		struct zt_tracked_key key = {};
+
+		if (zt_live(task) != 0)
+			return 0;
+		key.start_boot_ns = task_struct__start_boottime(task);
+		key.host_pid = task_struct__tgid(task);
+		if (!zt_tracked.lookup(&key) && !zt_task_wanted(config, task))
+			return 0;
+	} else if (!zt_task_wanted(config, task)) {
 		return 0;
+	}
 	e = zt_scratch.lookup(&zero);
 	if (!e)
 		return 0;

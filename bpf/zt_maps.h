@@ -10,7 +10,7 @@ struct zt_config {
 	u32 everything;
 	u32 n_pidns;
 	u32 n_cgroups;
-	u32 pad;
+	u32 dead_only; /* for the iterator: list the dead that are followed */
 };
 
 BPF_RINGBUF_OUTPUT(zt_events, ZT_RING_PAGES);

@@ -72,14 +72,18 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 	return true;
 }
 
-static __always_inline void zt_untrack(struct zt_tracked_key *key)
+/*
+ * Whoever gets true is the one to tell of the release: user space may have found
+ * out by itself.
+ */
+static __always_inline bool zt_untrack(struct zt_tracked_key *key)
 {
 	u64 *start_boot_ns = zt_tracked_pids.lookup(&key->host_pid);
 
 	/* The number may belong to another one by now. */
 	if (start_boot_ns && *start_boot_ns == key->start_boot_ns)
 		zt_tracked_pids.delete(&key->host_pid);
-	zt_tracked.delete(key);
+	return zt_tracked.delete(key) == 0;
 }
 
 #endif

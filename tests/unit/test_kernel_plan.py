@@ -131,4 +131,5 @@ def test_the_rows_emit_every_kind_and_no_other() -> None:
 
 
 def test_without_these_rows_there_is_no_trace() -> None:
-    assert {row.name for row in plan.ROWS if row.required} == {"exit", "free", "signal", "fork"}
+    required = {row.name for row in plan.ROWS if row.required}
+    assert required == {"exit", "free", "signal", "fork", "seed"}

@@ -46,9 +46,9 @@ class BpfMap:
                 f"BPF map {self.name} cannot be written: {os.strerror(code)}", hint=hint
             )
 
-    def delete(self, key: bytes) -> None:
-        """Remove one element; it is no error if it is not there."""
-        libbpf().bpf_map_delete_elem(self.fd, key)
+    def delete(self, key: bytes) -> bool:
+        """Remove one element; whether it was there."""
+        return int(libbpf().bpf_map_delete_elem(self.fd, key)) == 0
 
     def keys(self) -> Iterator[bytes]:
         """Walk the keys; do not change the map meanwhile."""

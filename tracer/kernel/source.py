@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from tracer.errors import BpfUnavailableError, ZomtraceError
-from tracer.kernel import attach, plan
+from tracer.kernel import attach, clock, plan
 from tracer.kernel.loader import LoadedPrograms, LoadJob, refuse_by_errno
 from tracer.kernel.maps import BpfMap, program_misses
 from tracer.kernel.plan import Candidate, Row, RowOutcome
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tracer.kernel.ring import RingReader
+    from tracer.kernel.sweep import ReleaseSweep
 
 TARGET_RING_BYTES = 8 << 20
 HOST_RING_BYTES = 16 << 20
 
 _SEED_READ_BYTES = 1 << 20
+_FIRST_PIDNS_INUM = 0xEFFFFFFC
 
 
 class BpfSource:
@@ -71,6 +75,8 @@ class BpfSource:
         self._job: LoadJob | None = None
         self._loaded: LoadedPrograms | None = None
         self._ring: RingReader | None = None
+        self._sweep: ReleaseSweep | None = None
+        self._filter = KernelFilter()
         self._links: dict[str, int] = {}
         self._outcomes: tuple[RowOutcome, ...] = ()
         self._counted: dict[str, int] = {}
@@ -102,14 +108,8 @@ class BpfSource:
         maps = self._programs().maps
         _replace_keys(maps["zt_pidns"], "I", kernel_filter.pidns_inums)
         _replace_keys(maps["zt_cgroups"], "Q", kernel_filter.cgroup_ids)
-        config = struct.pack(
-            "=IIII",
-            kernel_filter.everything,
-            len(kernel_filter.pidns_inums),
-            len(kernel_filter.cgroup_ids),
-            0,
-        )
-        maps["zt_config"].update(bytes(4), config)
+        self._filter = kernel_filter
+        self._write_config()
 
     def attach(self) -> tuple[HookState, ...]:
         """Hang up the hooks: from the return on, everything is seen.
@@ -154,21 +154,10 @@ class BpfSource:
         Source:
             The BPF task iterator, over the PID namespace of this process.
         """
-        import numpy as np
-
-        from tracer.wire.layout import RECORD
-
-        link_fd = self._links.get("seed")
-        if link_fd is None:
-            return np.empty(0, RECORD)
-        chunks = []
-        iterator_fd = attach.open_iterator(link_fd)
-        try:
-            while chunk := os.read(iterator_fd, _SEED_READ_BYTES):
-                chunks.append(chunk)
-        finally:
-            os.close(iterator_fd)
-        return np.frombuffer(b"".join(chunks), RECORD)
+        sweep = self._open_sweep()
+        seeded = self._iterate()
+        sweep.observe(seeded)
+        return seeded
 
     def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
         """Wait for records and take what is there.
@@ -177,12 +166,46 @@ class BpfSource:
             timeout_s: How long to wait at most; 0 only looks, None waits for ever.
 
         Returns:
-            Records in ring order (nearly by time); empty after a timeout.
+            Records in ring order (nearly by time); empty after a timeout. FREE
+            records of processes that were found to be gone come last.
         """
-        ring = self._open_ring()
-        if timeout_s != 0 and not ring.wait(timeout_s):
-            return ring.nothing
-        return ring.drain()
+        ring, sweep = self._open_ring(), self._open_sweep()
+        ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = None if ends_s is None else max(0.0, ends_s - time.monotonic())
+            due_s = self.sweep_due_in_s
+            if due_s is not None and (left_s is None or due_s < left_s):
+                left_s = due_s
+            batch = ring.drain() if left_s == 0 or ring.wait(left_s) else ring.nothing
+            sweep.observe(batch)
+            if self.sweep_due_in_s == 0:
+                batch = self._with_released(batch, is_last=False)
+            if len(batch) or (ends_s is not None and time.monotonic() >= ends_s):
+                return batch
+
+    @property
+    def sweep_due_in_s(self) -> float | None:
+        """When :meth:`read` should be called even if nothing is readable.
+
+        None where no process is dead and unreleased; then there is no need to
+        wake up at all.
+        """
+        if "seed" not in self._links or not self._sees_every_process:
+            return None
+        return self._open_sweep().due_in_s
+
+    def finish(self) -> npt.NDArray[np.void]:
+        """Take what is left, for the last time.
+
+        Returns:
+            As :meth:`read`; whatever is dead and not there any more is told to
+            be released, however lately that happened.
+        """
+        batch = self._open_ring().drain()
+        self._open_sweep().observe(batch)
+        if self.sweep_due_in_s is None:
+            return batch
+        return self._with_released(batch, is_last=True)
 
     def take_losses(self) -> dict[str, int]:
         """Return how many records were lost since the last call, by kind.
@@ -235,6 +258,60 @@ class BpfSource:
             self._loaded = self._job.result()
             self._job = None
         return self._loaded
+
+    def _write_config(self, *, dead_only: bool = False) -> None:
+        """Fill struct zt_config (bpf/zt_maps.h)."""
+        config = struct.pack(
+            "=IIII",
+            self._filter.everything,
+            len(self._filter.pidns_inums),
+            len(self._filter.cgroup_ids),
+            dead_only,
+        )
+        self._programs().maps["zt_config"].update(bytes(4), config)
+
+    def _iterate(self) -> npt.NDArray[np.void]:
+        """Make one pass of the task iterator."""
+        import numpy as np
+
+        from tracer.wire.layout import RECORD
+
+        link_fd = self._links.get("seed")
+        if link_fd is None:
+            return np.empty(0, RECORD)
+        chunks = []
+        iterator_fd = attach.open_iterator(link_fd)
+        try:
+            while chunk := os.read(iterator_fd, _SEED_READ_BYTES):
+                chunks.append(chunk)
+        finally:
+            os.close(iterator_fd)
+        return np.frombuffer(b"".join(chunks), RECORD)
+
+    def _list_dead(self) -> npt.NDArray[np.void]:
+        self._write_config(dead_only=True)
+        try:
+            return self._iterate()
+        finally:
+            self._write_config()
+
+    def _with_released(self, batch: npt.NDArray[np.void], *, is_last: bool) -> npt.NDArray[np.void]:
+        import numpy as np
+
+        released = self._open_sweep().sweep(clock.boot_now_ns(), is_last=is_last)
+        return np.concatenate([batch, released]) if len(released) else batch
+
+    @cached_property
+    def _sees_every_process(self) -> bool:
+        """The iterator lists the namespace of the reader: is that the first one?"""
+        return os.stat("/proc/self/ns/pid").st_ino == _FIRST_PIDNS_INUM
+
+    def _open_sweep(self) -> ReleaseSweep:
+        if self._sweep is None:
+            from tracer.kernel.sweep import ReleaseSweep
+
+            self._sweep = ReleaseSweep(self._list_dead, self._programs().maps["zt_tracked"].delete)
+        return self._sweep
 
     def _open_ring(self) -> RingReader:
         if self._ring is None:

@@ -1,0 +1,174 @@
+"""Finding out that a zombie is gone when the kernel did not say so.
+
+sched_process_free comes from an RCU callback: mostly within 25 ms, now and then
+after two seconds, and not at all where the ring was full or where a program is
+not run in whatever context the callback interrupts. A release that is missed
+would make a zombie of a process for ever. So, while something is dead and not
+known to be released, the task iterator lists the dead that are there, and what
+is not among them is gone: a FREE record is made for it here.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tracer.wire.layout import CONSTANTS, RECORD
+
+Records = npt.NDArray[np.void]
+
+SHORTEST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 1.0
+SHARE_OF_TIME = 50
+"""A pass that takes 1 ms is made every 50 ms at most: 2 % of one CPU."""
+
+SIGHTINGS_BEFORE_WE_TELL = 2
+"""A pass later the kernel's own record is there in nearly every case, and tells
+more: the last parent."""
+
+_DEAD = CONSTANTS["ZT_F_GROUP_DEAD"]
+_EXIT = CONSTANTS["ZT_KIND_EXIT"]
+_FREE = CONSTANTS["ZT_KIND_FREE"]
+_REAP = CONSTANTS["ZT_KIND_REAP"]
+_PROCESS = CONSTANTS["ZT_KIND_PROCESS"]
+
+
+class ReleaseSweep:
+    """Keeps the dead whose release is not known, and looks whether they are there.
+
+    Args:
+        list_dead: Lists the dead of the target, as PROCESS records.
+        forget: Takes a process (key of the map zt_tracked) from the kernel side;
+            whether it was there. True means that the kernel will tell no more.
+        clock: Seconds, for the pauses.
+    """
+
+    def __init__(
+        self,
+        list_dead: Callable[[], Records],
+        forget: Callable[[bytes], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._list_dead = list_dead
+        self._forget = forget
+        self._clock = clock
+        self._dead = np.empty(0, RECORD)
+        self._misses = np.empty(0, np.int64)
+        self._new: list[Records] = []
+        self._pause_s = SHORTEST_PAUSE_S
+        self._next_s = 0.0
+
+    def observe(self, batch: Records) -> None:
+        """Take note of what the ring or the seed told."""
+        kinds = batch["kind"]
+        begins = ((kinds == _EXIT) | (kinds == _PROCESS)) & ((batch["flags"] & _DEAD) != 0)
+        about = batch[begins | (kinds == _FREE) | (kinds == _REAP)]
+        if len(about) == 0:
+            return
+        if not self.is_pending or np.any(begins):
+            self._pause_s = SHORTEST_PAUSE_S
+            self._next_s = min(self._next_s, self._clock() + self._pause_s)
+            if not self.is_pending:
+                self._next_s = self._clock() + self._pause_s
+        self._new.append(about)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something is dead and not known to be released."""
+        return bool(len(self._dead) or self._new)
+
+    @property
+    def due_in_s(self) -> float | None:
+        """When to call :meth:`sweep` next; None: nothing is dead."""
+        return max(0.0, self._next_s - self._clock()) if self.is_pending else None
+
+    def sweep(self, now_ns: int, *, is_last: bool = False) -> Records:
+        """Look once; call after draining the ring.
+
+        Args:
+            now_ns: CLOCK_BOOTTIME: the time the records made here will bear.
+            is_last: There will be no later pass: one sighting must do.
+
+        Returns:
+            FREE records for those that are gone without our having been told:
+            what was last seen of them, the last parent included.
+        """
+        self._take_over()
+        if len(self._dead) == 0:
+            return self._dead
+        began_s = self._clock()
+        there = self._list_dead()
+        ours, theirs = _identities(self._dead), _identities(there)
+        order = np.argsort(theirs)
+        if len(theirs):
+            at = np.minimum(np.searchsorted(theirs[order], ours), len(theirs) - 1)
+            is_there = theirs[order][at] == ours
+            self._dead[is_there] = there[order][at[is_there]]
+        else:
+            is_there = np.zeros(len(ours), bool)
+        self._misses = np.where(is_there, 0, self._misses + 1)
+        enough = 1 if is_last else SIGHTINGS_BEFORE_WE_TELL
+        is_told = np.zeros(len(ours), bool)
+        for index in np.flatnonzero(self._misses >= enough):
+            # Where the kernel side was faster its record is on its way; if it
+            # has not come a pass later it was dropped.
+            is_ours = self._forget(_tracked_key(self._dead[index]))
+            is_told[index] = is_ours or is_last or self._misses[index] > enough
+        released = _as_free(self._dead[is_told], now_ns)
+        self._dead, self._misses = self._dead[~is_told], self._misses[~is_told]
+        self._schedule(began_s, is_quiet=bool(np.all(is_there)))
+        return released
+
+    def _schedule(self, began_s: float, *, is_quiet: bool) -> None:
+        now_s = self._clock()
+        pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S) if is_quiet else SHORTEST_PAUSE_S
+        self._pause_s = max(pause_s, SHARE_OF_TIME * (now_s - began_s))
+        self._next_s = now_s + self._pause_s
+
+    def _take_over(self) -> None:
+        """Work what was observed into the list of the dead."""
+        if not self._new:
+            return
+        news = np.concatenate(self._new)
+        self._new = []
+        is_end = (news["kind"] == _FREE) | (news["kind"] == _REAP)
+        begun = news[~is_end]
+        dead = np.concatenate([self._dead, begun])
+        misses = np.concatenate([self._misses, np.zeros(len(begun), np.int64)])
+        identities = _identities(dead)
+        _, first = np.unique(identities, return_index=True)
+        ended = np.isin(identities[first], _identities(news[is_end]))
+        self._dead, self._misses = dead[first[~ended]], misses[first[~ended]]
+
+
+def _identities(records: Records) -> npt.NDArray[np.uint64]:
+    """One number a process: start times are all but unique, pids make them so."""
+    starts: npt.NDArray[np.uint64] = records["start_boot_ns"]
+    return starts ^ (records["host_pid"].astype(np.uint64) << np.uint64(42))
+
+
+def _tracked_key(record: Any) -> bytes:
+    """The process as struct zt_tracked_key (bpf/zt_tracked.h)."""
+    return struct.pack("=QII", int(record["start_boot_ns"]), int(record["host_pid"]), 0)
+
+
+def _as_free(records: Records, now_ns: int) -> Records:
+    free = records.copy()
+    free["kind"] = _FREE
+    free["boot_ns"] = now_ns
+    free["flags"] &= ~np.uint32(
+        CONSTANTS["ZT_F_CUR_EXITING"]
+        | CONSTANTS["ZT_F_CUR_SELF"]
+        | CONSTANTS["ZT_F_CUR_COMPAT"]
+        | CONSTANTS["ZT_F_CUR_KTHREAD"]
+    )
+    free["sys_nr"] = -1
+    for field in ("cur_start_boot_ns", "cur_host_pid", "cur_host_tid", "cur_ns_pid"):
+        free[field] = 0
+    free["cur_comm"] = b""
+    return free
