@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+import tempfile
 import tomllib
 from pathlib import Path
 
 from matrix.catalogue import CHECKOUT
+from matrix.debian import run
 from matrix.errors import BuildError
 
 _WRAPPER = """#!/usr/bin/python3
@@ -45,11 +47,25 @@ def _commands(checkout: Path) -> dict[str, str]:
     return commands
 
 
+def _compile_workloads(sources: Path, target: Path) -> list[Path]:
+    """Compile the tests' C programs: a guest has no compiler."""
+    binaries = []
+    for source in sorted(sources.glob("*.c")):
+        binary = target / source.stem
+        run(
+            ["gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", "-pthread",
+             "-o", binary, source]
+        )  # fmt: skip
+        binaries.append(binary)
+    return binaries
+
+
 def checkout_tar(target: Path, checkout: Path = CHECKOUT) -> None:
     """Write the work tree, changes and new files included, to ``target``.
 
-    The commands pyproject.toml declares come along under ``.guest/bin``: a
-    guest has the source and its dependencies, not an installed package.
+    The commands pyproject.toml declares come along under ``.guest/bin``, the
+    tests' C programs under ``.guest/workloads``: a guest has the source and its
+    dependencies, neither an installed package nor a compiler.
     """
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
 
@@ -62,6 +78,9 @@ def checkout_tar(target: Path, checkout: Path = CHECKOUT) -> None:
             path = checkout / name
             if path.is_symlink() or path.is_file():
                 archive.add(path, arcname=name, recursive=False, filter=owned)
+        with tempfile.TemporaryDirectory(prefix="zomtrace-workloads-") as work:
+            for binary in _compile_workloads(checkout / "tests" / "workloads", Path(work)):
+                archive.add(binary, arcname=f".guest/workloads/{binary.name}", filter=owned)
         for name, text in _commands(checkout).items():
             entry = tarfile.TarInfo(f".guest/bin/{name}")
             entry.mode = 0o755

@@ -15,7 +15,9 @@ from matrix.errors import BuildError
 HOST_PACKAGES = (
     "busybox-static",
     "e2fsprogs",
+    "gcc",
     "kmod",
+    "libc6-dev",
     "mmdebstrap",
     "python3-pip",
     "qemu-system-x86",
@@ -28,6 +30,7 @@ _NEEDED_COMMANDS = (
     "apt-get",
     "depmod",
     "dpkg-deb",
+    "gcc",
     "mke2fs",
     "mmdebstrap",
     "modprobe",

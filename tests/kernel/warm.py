@@ -1,0 +1,135 @@
+"""BPF programs compiled once for a whole test session.
+
+Compiling takes an emulated guest ten seconds, attaching a tenth of one. So the
+session compiles each kind of program set once, by the project's own loader, and
+lends it to every trace: programs, maps, hooks and all that follows are what
+they always are. Where a set is lent already, or other sizes are asked for, the
+loader runs as usual.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from tracer.kernel.loader import LoadedPrograms, LoadJob
+from tracer.kernel.plan import kprobes_unavailable
+from tracer.kernel.ring import RingReader
+from tracer.kernel.source import HOST_RING_BYTES, TARGET_RING_BYTES
+from tracer.wire.layout import RECORD
+
+_TRACEPOINTS_ALONE = "tracepoints alone were asked for"
+_SIZES = frozenset({TARGET_RING_BYTES, HOST_RING_BYTES})
+
+
+class WarmSets:
+    """The loaded program sets of a session.
+
+    Args:
+        locks: A directory for the locks that say what is lent.
+    """
+
+    def __init__(self, locks: Path) -> None:
+        self._locks = locks
+        self._cgroup_v1 = not any(
+            line.split()[2] == "cgroup2" for line in Path("/proc/mounts").read_text().splitlines()
+        )
+        wanted: dict[bool, str | None] = {False: _TRACEPOINTS_ALONE}
+        if kprobes_unavailable() is None:
+            wanted[True] = None
+        jobs = {
+            with_kprobes: LoadJob(
+                ring_bytes=TARGET_RING_BYTES, cgroup_v1=self._cgroup_v1, kprobes_refused=refused
+            )
+            for with_kprobes, refused in wanted.items()
+        }
+        self._sets = {with_kprobes: job.result() for with_kprobes, job in jobs.items()}
+
+    @property
+    def load_seconds(self) -> dict[str, float]:
+        """What the loader said about the richer set."""
+        return self._sets[max(self._sets)].seconds
+
+    def lend(self, *, with_kprobes: bool, ring_bytes: int, cgroup_v1: bool) -> Lent | None:
+        """Lend a set, as new; None where it is lent or there is none such."""
+        warm = self._sets.get(with_kprobes)
+        if warm is None or ring_bytes not in _SIZES or cgroup_v1 != self._cgroup_v1:
+            return None
+        lock = os.open(self._locks / f"kprobes-{with_kprobes}", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        _wipe(warm)
+        return Lent(warm, lock)
+
+
+class Lent:
+    """A set while it is lent, in the shape of a LoadJob."""
+
+    def __init__(self, warm: LoadedPrograms, lock: int) -> None:
+        self._warm = warm
+        self._lock = lock
+
+    def result(self) -> LoadedPrograms:
+        """The programs and maps, by descriptors of the borrower's own."""
+        copies = {fd: os.dup(fd) for fd in self._warm._fds}
+        lock, self._lock = self._lock, -1
+        return replace(
+            self._warm,
+            programs={name: copies[fd] for name, fd in self._warm.programs.items()},
+            maps={name: replace(one, fd=copies[one.fd]) for name, one in self._warm.maps.items()},
+            # Closed with the rest: that gives the set back.
+            _fds=[*copies.values(), lock],
+        )
+
+    def close(self) -> None:
+        """Give the set back if nobody took it."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _wipe(warm: LoadedPrograms) -> None:
+    """Leave nothing of the last borrower in the maps."""
+    for name in ("zt_pidns", "zt_cgroups", "zt_tracked"):
+        one = warm.maps[name]
+        for key in list(one.keys()):
+            one.delete(key)
+    drops = warm.maps["zt_drops"]
+    cpus = os.sysconf("SC_NPROCESSORS_CONF")
+    for index in range(drops.max_entries):
+        drops.update(index.to_bytes(4, "little"), bytes(8 * cpus))
+    events = warm.maps["zt_events"]
+    ring = RingReader(events.fd, events.max_entries, RECORD)
+    while len(ring.drain()):
+        pass
+    ring.close()
+
+
+@contextmanager
+def warm_loader(sets: WarmSets) -> Iterator[None]:
+    """Let every BpfSource of this process, and of its forks, borrow from ``sets``."""
+    from tracer.kernel import source
+
+    def load_job(
+        *, ring_bytes: int, cgroup_v1: bool, kprobes_refused: str | None
+    ) -> LoadJob | Lent:
+        lent = sets.lend(
+            with_kprobes=kprobes_refused is None, ring_bytes=ring_bytes, cgroup_v1=cgroup_v1
+        )
+        return lent or LoadJob(
+            ring_bytes=ring_bytes, cgroup_v1=cgroup_v1, kprobes_refused=kprobes_refused
+        )
+
+    original = source.LoadJob
+    source.LoadJob = load_job  # type: ignore[assignment, misc]
+    try:
+        yield
+    finally:
+        source.LoadJob = original  # type: ignore[misc]
