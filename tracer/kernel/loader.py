@@ -122,7 +122,8 @@ class LoadJob:
 
         Raises:
             PrivilegeError: The kernel does not let us load any.
-            BpfUnavailableError: BCC is missing, or the programs do not compile.
+            BpfUnavailableError: BCC is missing, or the programs do not compile;
+                the whole of what was said is the exception's note.
         """
         self._socket.settimeout(_ANSWER_TIMEOUT_S)
         try:
@@ -144,7 +145,8 @@ class LoadJob:
         self.close()
         try:
             return self._take_over(b"".join(chunks), fds, log)
-        except ZomtraceError:
+        except ZomtraceError as error:
+            error.add_note(log.decode(errors="replace"))
             for fd in fds:
                 os.close(fd)
             raise

@@ -336,10 +336,12 @@ class BpfSource:
             else:
                 return None
         if row.required:
-            raise BpfUnavailableError(
+            refusal = BpfUnavailableError(
                 f"BPF program {candidate.program} ({candidate.source}): {reason}",
                 hint="run with -v to see the verifier's whole log",
             )
+            refusal.add_note(loaded.log)
+            raise refusal
         return reason
 
 
