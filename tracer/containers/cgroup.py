@@ -64,6 +64,33 @@ def find_cgroup(raw_cgroup: bytes) -> CgroupDirectory | None:
     return None
 
 
+def controller_directories(raw_cgroup: bytes, controller: str) -> tuple[str, ...]:
+    """Name the directories in which a controller counts a process, innermost first.
+
+    Args:
+        raw_cgroup: Its ``/proc/PID/cgroup``.
+        controller: ``pids``, ``memory``, ...: its own v1 hierarchy, else v2.
+
+    Returns:
+        Up to the mount's top; empty where nothing of it is mounted here.
+    """
+    paths = parse_cgroup(raw_cgroup)
+    hierarchy, key = (controller, controller) if controller in paths else (V2, "")
+    path = paths.get(key)
+    if path is None:
+        return ()
+    for mount in _mounts():
+        if hierarchy not in mount.hierarchies:
+            continue
+        found = _below(mount, path, hierarchy)
+        if found is not None:
+            top = Path(mount.mount_point)
+            innermost = Path(found.path)
+            return tuple(str(one) for one in (innermost, *innermost.parents) if one != top.parent
+                         and one.is_relative_to(top))
+    return ()
+
+
 def resolve_cgroup(path: str) -> CgroupDirectory:
     """Find the cgroup a user names.
 

@@ -77,7 +77,7 @@ class _Surroundings:
         if host_pid is None:
             return None
         if host_pid not in self.parents:
-            self.parents[host_pid] = _read_parent(host_pid)
+            self.parents[host_pid] = read_zombie_parent(host_pid)
         return self.parents[host_pid]
 
     def comm(self, host_pid: int) -> str | None:
@@ -121,7 +121,7 @@ def _describe(
     cgroup_path = parse_cgroup(raw_cgroup).get("") if raw_cgroup is not None else None
     owner = seen.owner(pidns_inum, cgroup_path)
     parent = seen.parent(status.parent_host_pid)
-    live_threads = _read_live_threads(directory, status)
+    live_threads = read_live_threads(directory, status)
     tracer = status.tracer_host_pid
     # Where we may not see the namespace the kernel shows us 0 for the status.
     is_over = not live_threads and pidns_inum is not None
@@ -164,7 +164,8 @@ def _blame(
     return ZombieBlame.INIT if parent.is_ns_init and not is_outside else ZombieBlame.PARENT
 
 
-def _read_parent(host_pid: int) -> ZombieParent | None:
+def read_zombie_parent(host_pid: int) -> ZombieParent | None:
+    """Read what somebody who has to reap does right now; None when it is gone."""
     directory = open_process(host_pid)
     if directory is None:
         return None
@@ -206,7 +207,8 @@ def _is_waiting(host_pid: int, directory: ProcDirectory) -> bool | None:
     return False if may_look else None
 
 
-def _read_live_threads(directory: ProcDirectory, status: ProcStatus) -> tuple[LiveThread, ...]:
+def read_live_threads(directory: ProcDirectory, status: ProcStatus) -> tuple[LiveThread, ...]:
+    """Read the threads that live on after their leader, and where each is blocked."""
     if status.threads < 2:
         return ()
     threads = []
