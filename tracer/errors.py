@@ -63,6 +63,10 @@ class OutputError(UnavailableError):
     """A file that was asked for cannot be written."""
 
 
+class CaptureError(UnavailableError):
+    """A capture file cannot be read: it is corrupt, too new, or none at all."""
+
+
 class PrivilegeError(ZomtraceError):
     """The caller lacks a capability."""
 
