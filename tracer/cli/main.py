@@ -17,11 +17,14 @@ from tracer.cli.options import (
     target_options,
     trace_options,
 )
+from tracer.cli.recording import write_option
 from tracer.errors import CheckFailedError, UsageError, ZomtraceError
 
 _COMMANDS = {
     "run": "tracer.cli.run",
     "stop": "tracer.cli.stop",
+    "record": "tracer.cli.record",
+    "report": "tracer.cli.report",
     "zombies": "tracer.cli.zombies",
     "demo": "tracer.cli.demo",
     "doctor": "tracer.cli.doctor",
@@ -69,6 +72,7 @@ class LazyGroup(click.Group):
 )
 @target_options
 @trace_options
+@write_option
 @output_options
 @click.version_option(package_name="zomtrace", prog_name="zomtrace")
 @click.pass_context
@@ -82,6 +86,7 @@ def cli(
     duration_s: float | None,
     min_zombie_s: float,
     no_kprobes: bool,
+    write_path: str | None,
     **output: Any,
 ) -> None:
     """Trace who killed what in a container, and who leaves zombies.
@@ -96,6 +101,7 @@ def cli(
             named
             or everything
             or duration_s is not None
+            or write_path is not None
             or any(value for key, value in output.items() if key != "fail_on" or value)
         ):
             raise UsageError(
@@ -113,6 +119,7 @@ def cli(
         duration_s=duration_s,
         min_zombie_s=min_zombie_s,
         no_kprobes=no_kprobes,
+        write_path=write_path,
         output_options=OutputOptions(**output),
     )
 

@@ -8,6 +8,7 @@ import click
 
 from tracer.cli.options import OutputOptions, Seconds, SignalName, output_options, trace_options
 from tracer.cli.output import Output
+from tracer.cli.recording import recording, write_option
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
@@ -37,6 +38,7 @@ from tracer.cli.output import Output
     help="Put an init (tini) in front as PID 1, as docker run --init does.",
 )
 @trace_options
+@write_option
 @output_options
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
 def command(
@@ -48,6 +50,7 @@ def command(
     duration_s: float | None,
     min_zombie_s: float,
     no_kprobes: bool,
+    write_path: str | None,
     **output: Any,
 ) -> None:
     """Run CMD as PID 1 of a new PID namespace, traced from birth.
@@ -60,21 +63,23 @@ def command(
     from tracer.session.trace import TraceOptions
 
     out = Output(OutputOptions(**output), min_zombie_s)
-    try:
-        report = run_command(
-            command,
-            RunOptions(
-                stop_after_s=stop_after_s,
-                stop_signo=stop_signo,
-                grace_s=grace_s,
-                with_init=with_init,
-            ),
-            TraceOptions(min_zombie_ns=int(min_zombie_s * 1e9), duration_s=duration_s),
-            [out.sink],
-            on_starting=out.start,
-            on_idle=out.on_idle,
-            allow_kprobes=not no_kprobes,
-        )
-    finally:
-        out.close_live()
-    out.finish(report)
+    with recording(write_path, min_zombie_s) as recorder:
+        try:
+            report = run_command(
+                command,
+                RunOptions(
+                    stop_after_s=stop_after_s,
+                    stop_signo=stop_signo,
+                    grace_s=grace_s,
+                    with_init=with_init,
+                ),
+                TraceOptions(min_zombie_ns=int(min_zombie_s * 1e9), duration_s=duration_s),
+                [out.sink],
+                on_starting=out.start,
+                on_idle=out.on_idle,
+                allow_kprobes=not no_kprobes,
+                recorder=recorder,
+            )
+        finally:
+            out.close_live()
+        out.finish(report)

@@ -8,6 +8,7 @@ import click
 
 from tracer.cli.options import OutputOptions, Seconds, output_options, split_commas, trace_options
 from tracer.cli.output import Output
+from tracer.cli.recording import recording, write_option
 from tracer.errors import UsageError
 
 
@@ -28,6 +29,7 @@ from tracer.errors import UsageError
     help="From the stop signal to SIGKILL; by default what the container has configured.",
 )
 @trace_options
+@write_option
 @output_options
 def command(
     containers: tuple[str, ...],
@@ -35,6 +37,7 @@ def command(
     duration_s: float | None,
     min_zombie_s: float,
     no_kprobes: bool,
+    write_path: str | None,
     **output: Any,
 ) -> None:
     """Stop a container through its own runtime, and trace how that goes."""
@@ -53,19 +56,21 @@ def command(
         out.on_closed = lambda: trace.end("output closed")
         request.begin(trace)
 
-    try:
-        report = watch(
-            TargetOptions(containers=names),
-            TraceOptions(min_zombie_ns=int(min_zombie_s * 1e9), duration_s=duration_s),
-            [out.sink],
-            on_idle=out.on_idle,
-            on_starting=out.start,
-            on_attached=attached,
-            allow_kprobes=not no_kprobes,
-        )
-    finally:
-        out.close_live()
-    try:
-        request.finish()
-    finally:
-        out.finish(report)
+    with recording(write_path, min_zombie_s) as recorder:
+        try:
+            report = watch(
+                TargetOptions(containers=names),
+                TraceOptions(min_zombie_ns=int(min_zombie_s * 1e9), duration_s=duration_s),
+                [out.sink],
+                on_idle=out.on_idle,
+                on_starting=out.start,
+                on_attached=attached,
+                allow_kprobes=not no_kprobes,
+                recorder=recorder,
+            )
+        finally:
+            out.close_live()
+        try:
+            request.finish()
+        finally:
+            out.finish(report)

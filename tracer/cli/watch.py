@@ -8,6 +8,7 @@ import click
 
 from tracer.cli.options import OutputOptions
 from tracer.cli.output import Output
+from tracer.cli.recording import recording
 from tracer.session.targets import TargetOptions
 from tracer.session.trace import Trace, TraceOptions
 from tracer.session.watch import watch
@@ -22,6 +23,7 @@ def watch_targets(
     duration_s: float | None,
     min_zombie_s: float,
     no_kprobes: bool,
+    write_path: str | None,
     output_options: OutputOptions,
 ) -> None:
     """Watch targets and report."""
@@ -35,19 +37,21 @@ def watch_targets(
             f"zomtrace: tracing {safe_text(trace.target.description)}; Ctrl-C ends it", err=True
         )
 
-    try:
-        report = watch(
-            TargetOptions(containers, pidns, cgroups, everything),
-            TraceOptions(
-                min_zombie_ns=int(min_zombie_s * 1e9),
-                duration_s=duration_s,
-            ),
-            [output.sink],
-            on_idle=output.on_idle,
-            on_starting=output.start,
-            on_attached=attached,
-            allow_kprobes=not no_kprobes,
-        )
-    finally:
-        output.close_live()
-    output.finish(report)
+    with recording(write_path, min_zombie_s) as recorder:
+        try:
+            report = watch(
+                TargetOptions(containers, pidns, cgroups, everything),
+                TraceOptions(
+                    min_zombie_ns=int(min_zombie_s * 1e9),
+                    duration_s=duration_s,
+                ),
+                [output.sink],
+                on_idle=output.on_idle,
+                on_starting=output.start,
+                on_attached=attached,
+                allow_kprobes=not no_kprobes,
+                recorder=recorder,
+            )
+        finally:
+            output.close_live()
+        output.finish(report)

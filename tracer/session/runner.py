@@ -10,6 +10,7 @@ from tracer.model.report import Report
 from tracer.model.signals import SIGKILL, SIGTERM
 from tracer.model.target import KernelFilter, Target
 from tracer.session.interrupts import Interrupts
+from tracer.session.recorder import Recorder
 from tracer.session.trace import Sink, Trace, TraceOptions
 from tracer.session.workload import HeldWorkload, find_init
 
@@ -45,6 +46,7 @@ def run_command(
     on_starting: Callable[[], None] | None = None,
     on_held: Callable[[HeldWorkload, Trace, Callable[[], None]], None] | None = None,
     allow_kprobes: bool = True,
+    recorder: Recorder | None = None,
 ) -> Report:
     """Run a command as PID 1 of a new PID namespace and trace it.
 
@@ -65,6 +67,8 @@ def run_command(
         source.start()
         if on_starting is not None:
             on_starting()
+        if recorder is not None:
+            recorder.prepare()
         with (
             Interrupts() as interrupts,
             HeldWorkload(
@@ -93,6 +97,7 @@ def run_command(
                 interrupts,
                 on_idle=on_idle,
                 on_interrupt=stop,
+                recorder=recorder,
             )
             trace.watch(workload.fileno(), workload.reap)
             trace.attach()

@@ -25,11 +25,14 @@ from tracer.model.events import (
 from tracer.model.report import Report
 from tracer.model.target import Container, KernelFilter, Target
 from tracer.session.interrupts import Interrupts
+from tracer.session.recorder import FLUSH_S, Recorder
 from tracer.session.schedule import Schedule
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from tracer.wire.event_json import SideEvent
 
 _TICK_S = 0.2
 _TICK_NS = 10_000_000
@@ -72,11 +75,14 @@ class TraceOptions:
         min_zombie_ns: Zombies shorter than this are ordinary.
         duration_s: End after so long, or None.
         until_ended: End once every container of the target has.
+        conclude: Decode and correlate what is seen; without it the trace only
+            keeps records, at a fraction of the cost.
     """
 
     min_zombie_ns: int = 1_000_000_000
     duration_s: float | None = None
     until_ended: bool = True
+    conclude: bool = True
 
 
 class Trace:
@@ -92,6 +98,7 @@ class Trace:
             unless given.
         observe_at_end: Asked once the trace is over for what others know of
             it (an engine's events): evidence beside the kernel's.
+        recorder: Keeps everything the correlator is fed, in the same order.
     """
 
     def __init__(
@@ -104,6 +111,7 @@ class Trace:
         on_idle: Callable[[], None] | None = None,
         on_interrupt: Callable[[], None] | None = None,
         observe_at_end: Callable[[AttachedEvent], Iterable[ObservationEvent]] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         # numpy takes its time to import: the compile child is at work by now.
         from tracer.kernel import clock
@@ -119,6 +127,7 @@ class Trace:
         self._on_idle = on_idle
         self._on_interrupt = on_interrupt or (lambda: self.end("interrupted"))
         self._observe_at_end = observe_at_end
+        self._recorder = recorder
         self._clock = clock
         self._decoder = Decoder(platform.machine())
         self._order = TimeOrder()
@@ -135,6 +144,7 @@ class Trace:
         self._init_starts: dict[int, int] = {}
         self._watched: dict[int, Callable[[], object]] = {}
         self._followed: dict[int, Callable[[], object]] = {}
+        self._attached: AttachedEvent | None = None
         self._end_reason: str | None = None
 
     def attach(self) -> None:
@@ -146,17 +156,16 @@ class Trace:
         self._source.set_filter(self.target.kernel_filter)
         hooks = self._source.attach()
         boot_ns, utc_offset_ns = self._clock.boot_now_ns(), self._clock.utc_offset_ns()
-        self._emit(
-            AttachedEvent(
-                boot_ns=boot_ns,
-                utc_offset_ns=utc_offset_ns,
-                kernel=platform.release(),
-                machine=platform.machine(),
-                source="bpf",
-                hooks=hooks,
-                target=self.target,
-            )
+        self._attached = AttachedEvent(
+            boot_ns=boot_ns,
+            utc_offset_ns=utc_offset_ns,
+            kernel=platform.release(),
+            machine=platform.machine(),
+            source="bpf",
+            hooks=hooks,
+            target=self.target,
         )
+        self._emit(self._attached)
         seed = self._source.seed()
         self._identify_inits(seed)
         self._order.push(seed, 0)
@@ -193,6 +202,10 @@ class Trace:
         """Do something each time a descriptor is readable."""
         self._followed[fd] = action
 
+    def tell(self, event: SideEvent) -> None:
+        """Add what was learnt elsewhere to what the hooks tell."""
+        self._emit(event)
+
     def end(self, reason: str) -> None:
         """End the trace at the next turn of the loop."""
         if self._end_reason is None:
@@ -224,6 +237,8 @@ class Trace:
                     self._followed[fd]()
             self._drain()
             self.schedule.run_due()
+            if self._recorder is not None and self._recorder.tick():
+                self._order.push(self._without_strangers(self._source.seed()), 0)
             if self._interrupts.count > self._interrupts_answered and self._end_reason is None:
                 self._interrupts_answered = self._interrupts.count
                 self._interrupts.clear()
@@ -251,6 +266,8 @@ class Trace:
         timeout = _TICK_S if self._on_idle is not None else 3600.0
         if self._order.is_holding:
             timeout = 0.02
+        if self._recorder is not None and self._recorder.is_holding:
+            timeout = min(timeout, FLUSH_S)
         left = self.schedule.seconds_left()
         return timeout if left is None else min(timeout, left)
 
@@ -268,9 +285,20 @@ class Trace:
                     since_pull = 0
                 chunk = records[start : start + _CHUNK]
                 since_pull += len(chunk)
-                for event in self._decoder.decode_batch(chunk):
-                    self._emit(event)
+                self._work_off(chunk)
         self._report_losses(self._clock.boot_now_ns())
+
+    def _work_off(self, chunk: npt.NDArray[np.void]) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.begin(chunk)
+        if self._options.conclude:
+            for position, event in enumerate(self._decoder.decode_batch(chunk), start=1):
+                if recorder is not None:
+                    recorder.position = position
+                self._feed(event)
+        if recorder is not None:
+            recorder.end()
 
     def _pull(self) -> None:
         if self._ready_records > _MAX_BACKLOG:
@@ -303,14 +331,19 @@ class Trace:
             self._ready.append(rest)
             self._ready_records += len(rest)
         self._drain()
-        attached = self.correlator.attached
-        if self._observe_at_end is not None and attached is not None:
-            for observation in self._observe_at_end(attached):
+        if self._observe_at_end is not None and self._attached is not None:
+            for observation in self._observe_at_end(self._attached):
                 self._emit(observation)
         self._emit(EndEvent(self._clock.boot_now_ns(), self._end_reason or "ended"))
         return summarise(self.correlator)
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: SideEvent) -> None:
+        if self._recorder is not None:
+            self._recorder.add_event(event)
+        if self._options.conclude:
+            self._feed(event)
+
+    def _feed(self, event: Event) -> None:
         annotated = self.correlator.feed(event)
         if annotated is not None:
             for sink in self._sinks:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from tracer.model.report import Report
 from tracer.session.engine_evidence import observe_engines
 from tracer.session.interrupts import Interrupts
+from tracer.session.recorder import Recorder
 from tracer.session.targets import TargetOptions, resolve_target
 from tracer.session.trace import Sink, Trace, TraceOptions
 
@@ -21,6 +22,7 @@ def watch(
     on_starting: Callable[[], None] | None = None,
     on_attached: Callable[[Trace], None] | None = None,
     allow_kprobes: bool = True,
+    recorder: Recorder | None = None,
 ) -> Report:
     """Trace until the targets end, a signal comes or the time is up.
 
@@ -32,6 +34,7 @@ def watch(
         on_starting: Called while the programs compile.
         on_attached: Called once all hooks are live.
         allow_kprobes: False traces by tracepoints alone.
+        recorder: Keeps what is seen.
 
     Raises:
         ZomtraceError: See :func:`tracer.session.targets.resolve_target` and
@@ -48,6 +51,8 @@ def watch(
         source.start()
         if on_starting is not None:
             on_starting()
+        if recorder is not None:
+            recorder.prepare()
         resolved = resolve_target(target_options)
         if resolved.needs_cgroup_v1:
             # The offset of the controller's cgroup is compiled in.
@@ -64,6 +69,7 @@ def watch(
             interrupts,
             on_idle=on_idle,
             observe_at_end=observe_engines,
+            recorder=recorder,
         )
         trace.attach()
         if on_attached is not None:

@@ -1,0 +1,326 @@
+"""Keeps what a live trace sees in capture files, as it sees it."""
+
+from __future__ import annotations
+
+import platform
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracer.errors import OutputError, UsageError
+from tracer.model.events import AttachedEvent, EndEvent
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tracer.wire.capture_writer import CaptureWriter
+    from tracer.wire.event_json import SideEvent
+
+FLUSH_S = 0.5
+"""How long records may be held before they are in the file."""
+_BATCH_RECORDS = 16_384
+SUFFIX = ".arrows"
+_HOST_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOptions:
+    """Where to, and how much.
+
+    Args:
+        path: A file, or a directory (one that exists, or ends with a slash)
+            that gets files named after host and time.
+        rotate_bytes: Begin another file when one has grown so far.
+        rotate_s: Begin another file after so long.
+        keep: How many of this host's files the directory may hold; the oldest
+            go first. None keeps all.
+    """
+
+    path: str
+    rotate_bytes: int | None = None
+    rotate_s: float | None = None
+    keep: int | None = None
+
+    @property
+    def rotates(self) -> bool:
+        """Whether one trace may make several files."""
+        return self.rotate_bytes is not None or self.rotate_s is not None
+
+
+class Recorder:
+    """Writes one trace to a capture file, or to one after another.
+
+    Records are gathered for up to half a second, or until there are enough for a
+    good batch; then they are in the file, whatever becomes of this process. A
+    file that cannot be written any more ends the recording, not the trace.
+
+    Args:
+        options: Where to.
+        min_zombie_ns: What the report takes for an ordinary zombie.
+        on_failure: Called once when nothing more can be written.
+
+    Attributes:
+        position: How many of the records begun have been worked off.
+        failure: Why the recording ended early, or None.
+        records: Records written.
+        paths: The files written, in order.
+
+    Raises:
+        UsageError: A single file is to be rotated.
+        OutputError: The place cannot be written to.
+    """
+
+    def __init__(
+        self,
+        options: RecordOptions,
+        min_zombie_ns: int,
+        on_failure: Callable[[OutputError], None],
+    ) -> None:
+        self._options = options
+        self._min_zombie_ns = min_zombie_ns
+        self._on_failure = on_failure
+        self._directory = _directory_of(options)
+        self._trace_id = uuid.uuid4().hex
+        self._attached: AttachedEvent | None = None
+        self._writer: CaptureWriter | None = None
+        self._in_hand: npt.NDArray[np.void] | None = None
+        self._taken = 0
+        self._has_ended = False
+        self._held: list[npt.NDArray[np.void]] = []
+        self._held_records = 0
+        self._held_since = 0.0
+        self._begun_at = 0.0
+        self.position = 0
+        self.failure: OutputError | None = None
+        self.records = 0
+        self.bytes = 0
+        self.paths: list[Path] = []
+
+    def prepare(self) -> None:
+        """Import what writing needs: while the programs compile, it is free."""
+        from tracer.wire import capture_writer  # noqa: F401
+
+    def begin(self, records: npt.NDArray[np.void]) -> None:
+        """Take records as the decoder gets them.
+
+        While they are worked off, :attr:`position` says how many have been: an
+        event that comes meanwhile has its place behind those.
+        """
+        self._in_hand, self._taken, self.position = records, 0, 0
+
+    def end(self) -> None:
+        """Say that the records last begun are worked off."""
+        if self._in_hand is not None:
+            self._take_until(len(self._in_hand))
+            self._in_hand = None
+        if self._held_records >= _BATCH_RECORDS:
+            self._flush()
+
+    def _take_until(self, position: int) -> None:
+        if self._in_hand is None or position <= self._taken:
+            return
+        if self._attached is None or self.failure is not None:
+            return
+        if not self._held:
+            self._held_since = time.monotonic()
+        self._held.append(self._in_hand[self._taken : position])
+        self._held_records += position - self._taken
+        self._taken = position
+
+    def add_event(self, event: SideEvent) -> None:
+        """Take an event that is no record, behind the records so far."""
+        if isinstance(event, AttachedEvent) and self._attached is None:
+            self._attached = event
+            self._try(self._begin_file)
+            return
+        self._has_ended = isinstance(event, EndEvent)
+        self._take_until(self.position)
+        self._flush()
+        self._try(lambda: self._write_event(event))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether something is not in the file yet: call :meth:`tick` in time."""
+        return bool(self._held)
+
+    def tick(self) -> bool:
+        """Write what has been held for long enough.
+
+        Returns:
+            Whether a new file was begun, which wants the processes that are
+            there now: it is to be understood without the ones before it.
+        """
+        if self._held and time.monotonic() >= self._held_since + FLUSH_S:
+            self._flush()
+        if self._writer is None or self.failure is not None or not self._is_due():
+            return False
+        self._flush()
+        self._try(self._next_file)
+        return self.failure is None
+
+    def close(self) -> None:
+        """End the last file; what was written is whole in any case.
+
+        A trace that was broken off leaves a file without an end.
+        """
+        self._flush()
+        self._try(lambda: self._end_file(is_whole=self._has_ended))
+
+    def finish(self) -> None:
+        """Close, and say what went wrong.
+
+        Raises:
+            OutputError: The recording ended before the trace did.
+        """
+        self.close()
+        if self.failure is not None:
+            raise self.failure
+
+    def _flush(self) -> None:
+        if not self._held:
+            return
+        import numpy as np
+
+        held, self._held = self._held, []
+        number, self._held_records = self._held_records, 0
+        records = held[0] if len(held) == 1 else np.concatenate(held)
+
+        def write() -> None:
+            if self._writer is not None:
+                self._writer.write_records(records)
+                self.records += number
+
+        self._try(write)
+
+    def _write_event(self, event: SideEvent) -> None:
+        if self._writer is not None:
+            self._writer.write_event(event)
+
+    def _is_due(self) -> bool:
+        options, writer = self._options, self._writer
+        if writer is None:
+            return False
+        if options.rotate_bytes is not None and writer.size >= options.rotate_bytes:
+            return True
+        return (
+            options.rotate_s is not None and time.monotonic() - self._begun_at >= options.rotate_s
+        )
+
+    def _next_file(self) -> None:
+        from tracer.kernel import clock
+
+        attached = self._attached
+        if attached is None:
+            return
+        self._end_file()
+        # The wall clock may have been set since: each file has its own offset.
+        self._attached = replace(
+            attached, boot_ns=clock.boot_now_ns(), utc_offset_ns=clock.utc_offset_ns()
+        )
+        self._begin_file()
+
+    def _end_file(self, *, is_whole: bool = True) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            self.bytes += writer.size
+            writer.close(is_whole=is_whole)
+
+    def _begin_file(self) -> None:
+        from tracer.wire.capture_schema import CaptureHeader
+        from tracer.wire.capture_writer import CaptureWriter
+
+        if self._attached is None:
+            return
+        created_ns = time.time_ns()
+        path = Path(self._options.path)
+        if self._directory is not None:
+            path = self._directory / _file_name(created_ns, len(self.paths))
+        header = CaptureHeader(
+            attached=self._attached,
+            hostname=platform.node(),
+            boot_id=_boot_id(),
+            created_unix_ns=created_ns,
+            min_zombie_ns=self._min_zombie_ns,
+            trace_id=self._trace_id,
+            sequence=len(self.paths),
+            writer=f"zomtrace {_version()}",
+        )
+        self._writer = CaptureWriter(path, header)
+        self._begun_at = time.monotonic()
+        self.paths.append(path)
+        self._writer.write_event(self._attached)
+        self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        if self._options.keep is None or self._directory is None:
+            return
+        ours = sorted(self._directory.glob(f"{_host_part()}-*{SUFFIX}"))
+        for path in ours[: -self._options.keep]:
+            path.unlink(missing_ok=True)
+
+    def _try(self, action: Callable[[], None]) -> None:
+        if self.failure is not None:
+            return
+        try:
+            action()
+        except OutputError as error:
+            self._fail(error)
+        except OSError as error:
+            self._fail(OutputError(f"{self._options.path}: {error.strerror}"))
+
+    def _fail(self, error: OutputError) -> None:
+        self.failure = error
+        self._held.clear()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            self.bytes += writer.size
+            writer.close(is_whole=False)
+        self._on_failure(error)
+
+
+def _directory_of(options: RecordOptions) -> Path | None:
+    path = Path(options.path)
+    if options.path.endswith("/") or path.is_dir():
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be made: {error.strerror}") from error
+        return path
+    if options.rotates:
+        raise UsageError(
+            "--rotate makes several files: -w must name a directory",
+            hint=f"-w {options.path}/ makes one",
+        )
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: {path.parent} is not a directory", hint="make it first")
+    return None
+
+
+def _file_name(created_ns: int, sequence: int) -> str:
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(created_ns // 1_000_000_000))
+    return f"{_host_part()}-{stamp}-{sequence:06d}{SUFFIX}"
+
+
+def _host_part() -> str:
+    return f"zomtrace-{_HOST_UNSAFE.sub('_', platform.node()) or 'host'}"
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("zomtrace")
+    except PackageNotFoundError:
+        return "unknown"

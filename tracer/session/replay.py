@@ -1,0 +1,197 @@
+"""What a trace concluded, once more from its capture: no kernel, no privilege."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracer.correlate.correlator import Correlator, CorrelatorOptions
+from tracer.correlate.summary import summarise
+from tracer.correlate.window import forget_before
+from tracer.errors import CaptureError
+from tracer.model.annotated import Annotated
+from tracer.model.events import (
+    AttachedEvent,
+    Event,
+    LossEvent,
+)
+from tracer.model.report import Report
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tracer.session.selection import RecordSelection
+    from tracer.wire.capture_schema import CaptureHeader
+    from tracer.wire.event_json import SideEvent
+
+SUFFIX = ".arrows"
+_CHUNK = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What of a capture to look at.
+
+    Args:
+        min_zombie_ns: Zombies shorter than this are ordinary; None takes what
+            the live trace was told.
+        containers: Names, ids or beginnings of ids; with ``pidns`` nothing else
+            is looked at.
+        pidns: Inums of PID namespaces.
+        since_boot_ns: Leave out what was over before.
+        until_boot_ns: End there.
+    """
+
+    min_zombie_ns: int | None = None
+    containers: tuple[str, ...] = ()
+    pidns: tuple[int, ...] = ()
+    since_boot_ns: int | None = None
+    until_boot_ns: int | None = None
+
+    @property
+    def selects(self) -> bool:
+        """Whether only a part of the processes is wanted."""
+        return bool(self.containers or self.pidns)
+
+
+class Replay:
+    """One trace from its file, or from the files it was rotated through.
+
+    Args:
+        path: A capture, or a directory with the files of one trace.
+        options: What of it.
+
+    Attributes:
+        header: Of its first file.
+        cuts: Where files stop that were not ended, as (path, offset). Known
+            once everything was read.
+        correlator: The state reached, once everything was read.
+
+    Raises:
+        CaptureError: There is no capture, or it cannot be read.
+    """
+
+    def __init__(self, path: Path, options: ReplayOptions | None = None) -> None:
+        self.options = options or ReplayOptions()
+        self.files = find_files(path)
+        self.header: CaptureHeader = self.files[0][1]
+        self.cuts: list[tuple[Path, int]] = []
+        self._correlator: Correlator | None = None
+
+    @property
+    def correlator(self) -> Correlator:
+        """The state everything led to."""
+        if self._correlator is None:
+            for _ in self.annotated():
+                pass
+        if self._correlator is None:
+            raise CaptureError(f"{self.files[0][0]}: nothing in it")
+        return self._correlator
+
+    def annotated(self) -> Iterator[Annotated]:
+        """Every event with what was concluded of it, as the live view got them.
+
+        Raises:
+            CaptureError: The file is corrupt; it says where.
+        """
+        options = self.options
+        min_zombie_ns = options.min_zombie_ns
+        correlator = Correlator(
+            CorrelatorOptions(
+                min_zombie_ns=self.header.min_zombie_ns if min_zombie_ns is None else min_zombie_ns,
+                keep_uneventful=not self.header.attached.target.kernel_filter.everything,
+            )
+        )
+        yield from correlator.feed_all(self._events())
+        if options.since_boot_ns is not None:
+            forget_before(correlator, options.since_boot_ns)
+        self._correlator = correlator
+
+    def conclude(self) -> Report:
+        """The report: that of the live trace, where nothing is left out.
+
+        Raises:
+            CaptureError: The file is corrupt; it says where.
+        """
+        return summarise(self.correlator)
+
+    def _events(self) -> Iterator[Event]:
+        import numpy as np
+
+        from tracer.wire.decode import Decoder
+
+        until_ns = self.options.until_boot_ns
+        decoder = Decoder(self.header.machine)
+        for item in self._items():
+            if not isinstance(item, np.ndarray):
+                if until_ns is None or item.boot_ns <= until_ns:
+                    yield item
+                continue
+            records = item if until_ns is None else item[item["boot_ns"] <= until_ns]
+            for start in range(0, len(records), _CHUNK):
+                yield from decoder.decode_batch(records[start : start + _CHUNK])
+
+    def _items(self) -> Iterator[npt.NDArray[np.void] | SideEvent]:
+        from tracer.wire.capture_reader import CaptureReader
+
+        selection = self._selection()
+        previous: CaptureHeader | None = None
+        self.cuts = []
+        for path, header in self.files:
+            if previous is not None and header.sequence != previous.sequence + 1:
+                yield LossEvent(header.attached.boot_ns, {"file": 1}, previous.attached.boot_ns)
+            with CaptureReader(path) as reader:
+                for item in reader.read(selection.choose if selection is not None else None):
+                    if isinstance(item, AttachedEvent):
+                        if previous is None:
+                            yield item if selection is None else selection.narrow(item)
+                    elif selection is None or selection.wants(item):
+                        yield item
+                if reader.is_cut:
+                    self.cuts.append((path, reader.end_offset))
+            previous = header
+
+    def _selection(self) -> RecordSelection | None:
+        if not self.options.selects:
+            return None
+        from tracer.session.selection import select_processes
+
+        return select_processes(
+            [path for path, _ in self.files], self.options.containers, self.options.pidns
+        )
+
+
+def find_files(path: Path) -> list[tuple[Path, CaptureHeader]]:
+    """Find the files of one trace, in order.
+
+    Raises:
+        CaptureError: There are none, or of several traces.
+    """
+    headers = read_headers([path] if not path.is_dir() else sorted(path.glob(f"*{SUFFIX}")))
+    if not headers:
+        raise CaptureError(f"{path}: no capture in it", hint=f"captures there end in {SUFFIX}")
+    traces = {header.trace_id for _, header in headers}
+    if len(traces) > 1:
+        raise CaptureError(
+            f"{path}: captures of {len(traces)} traces",
+            hint="name one file; tracer.read_dataset() reads them all into one DataFrame",
+        )
+    return sorted(headers, key=lambda pair: pair[1].sequence)
+
+
+def read_headers(paths: Sequence[Path]) -> list[tuple[Path, CaptureHeader]]:
+    """Read what each of some captures says of itself.
+
+    Raises:
+        CaptureError: One is no capture.
+    """
+    from tracer.wire.capture_reader import CaptureReader
+
+    headers = []
+    for path in paths:
+        with CaptureReader(path) as reader:
+            headers.append((path, reader.header))
+    return headers

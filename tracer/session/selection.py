@@ -1,0 +1,233 @@
+"""Which records of a capture concern some containers or namespaces.
+
+They are picked by whole columns, before anything is decoded: one container out
+of a host-wide capture costs little more than reading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tracer.errors import TargetNotFoundError
+from tracer.model.events import AttachedEvent, ContainerEvent, ObservationEvent
+from tracer.model.target import Container
+from tracer.wire.capture_reader import CaptureReader
+from tracer.wire.event_json import SideEvent
+from tracer.wire.layout import CONSTANTS
+
+_F_INIT = CONSTANTS["ZT_F_INIT"]
+_F_NOTIFY = CONSTANTS["ZT_F_NOTIFY"]
+_TICK_NS = 10_000_000
+_MIN_PREFIX = 3
+_LISTED = 5
+_SURVEYED = (
+    "host_pid",
+    "start_boot_ns",
+    "pidns_inum",
+    "init_start_boot_ns",
+    "parent_pidns_inum",
+    "cgroup_id",
+    "flags",
+)
+
+Columns = Callable[[str], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSelection:
+    """The records of some processes: those inside certain namespaces or cgroups.
+
+    Args:
+        containers: The containers asked for.
+        others: All the rest that the capture knows of.
+        namespaces: (inum, start of its init), nested ones included; one array
+            each.
+        cgroup_ids: Of containers that share their namespace.
+        processes: (host pid, start) of all of them; one array each.
+    """
+
+    containers: tuple[Container, ...]
+    others: tuple[Container, ...]
+    namespaces: tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
+    cgroup_ids: npt.NDArray[np.uint64]
+    processes: npt.NDArray[np.uint64]
+
+    def choose(self, columns: Columns, count: int) -> npt.NDArray[np.bool_]:
+        """Pick the records about them, and the notices of their ends."""
+        chosen = np.zeros(count, bool)
+        inums, starts = columns("pidns_inum"), columns("init_start_boot_ns")
+        for inum, start in zip(*self.namespaces, strict=True):
+            chosen |= (inums == inum) & (starts == start)
+        if len(self.cgroup_ids):
+            chosen |= np.isin(columns("cgroup_id"), self.cgroup_ids)
+        # What the hooks at a release know is the process alone.
+        chosen |= np.isin(
+            _process_ids(columns("host_pid"), columns("start_boot_ns")), self.processes
+        )
+        notices = (columns("flags") & _F_NOTIFY) != 0
+        if notices.any():
+            told_of = _process_ids(columns("child_pid"), columns("child_start_boot_ns"))
+            chosen |= notices & np.isin(told_of, self.processes)
+            told_by = _process_ids(columns("cur_host_pid"), columns("cur_start_boot_ns"))
+            chosen |= notices & np.isin(told_by, self.processes)
+        return chosen
+
+    def narrow(self, event: AttachedEvent) -> AttachedEvent:
+        """Make the target what was asked for."""
+        kept = tuple(each for each in event.target.containers if each in self.containers)
+        if len(kept) == len(event.target.containers) and not self.others:
+            return event
+        description = ", ".join(each.label for each in self.containers) or ", ".join(
+            f"pid:[{inum}]" for inum in self.namespaces[0].tolist()
+        )
+        return replace(
+            event, target=replace(event.target, containers=kept, description=description)
+        )
+
+    def wants(self, item: npt.NDArray[np.void] | SideEvent) -> bool:
+        """Whether something read concerns them; records were picked before."""
+        if isinstance(item, ContainerEvent):
+            return item.container in self.containers
+        if isinstance(item, ObservationEvent):
+            about = item.values.get("container_id")
+            return about is None or all(about != other.id for other in self.others)
+        return True
+
+
+def select_processes(
+    paths: Sequence[Path], names: Sequence[str], pidns: Sequence[int]
+) -> RecordSelection:
+    """Find the records of containers, by name, and of PID namespaces.
+
+    Args:
+        paths: The files of one trace.
+        names: Names, ids, or beginnings of ids.
+        pidns: Inums.
+
+    Raises:
+        TargetNotFoundError: The capture knows no such container or namespace.
+        CaptureError: A file is corrupt; it says where.
+    """
+    known = _known_containers(paths)
+    chosen = tuple(dict.fromkeys(each for name in names for each in _find(name, known)))
+    survey = _survey(paths)
+    namespaces = _namespaces_of(survey, chosen, pidns)
+    cgroup_ids = [
+        each.cgroup_id for each in chosen if not each.has_own_pidns and each.cgroup_id is not None
+    ]
+    if not namespaces and not cgroup_ids:
+        what = ", ".join([*names, *(str(inum) for inum in pidns)])
+        raise TargetNotFoundError(f"{paths[0]}: no process of {what} in this capture")
+    inside = np.zeros(len(survey["host_pid"]), bool)
+    for inum, start in namespaces:
+        inside |= (survey["pidns_inum"] == inum) & (survey["init_start_boot_ns"] == start)
+    inside |= np.isin(survey["cgroup_id"], np.array(cgroup_ids, np.uint64))
+    processes = _process_ids(survey["host_pid"][inside], survey["start_boot_ns"][inside])
+    return RecordSelection(
+        containers=chosen,
+        others=tuple(each for each in known if each not in chosen),
+        namespaces=(
+            np.array([inum for inum, _ in namespaces], np.uint64),
+            np.array([start for _, start in namespaces], np.uint64),
+        ),
+        cgroup_ids=np.array(cgroup_ids, np.uint64),
+        processes=np.unique(processes),
+    )
+
+
+def _known_containers(paths: Sequence[Path]) -> tuple[Container, ...]:
+    known: dict[tuple[str, int], Container] = {}
+    for path in paths:
+        with CaptureReader(path) as reader:
+            for event in reader.side_events():
+                if isinstance(event, AttachedEvent):
+                    for container in event.target.containers:
+                        known[container.id, container.init_host_pid] = container
+                elif isinstance(event, ContainerEvent):
+                    container = event.container
+                    known[container.id, container.init_host_pid] = container
+    return tuple(known.values())
+
+
+def _find(name: str, known: Iterable[Container]) -> list[Container]:
+    containers = list(known)
+    found = (
+        [each for each in containers if each.id == name]
+        or [each for each in containers if each.name == name]
+        or [each for each in containers if len(name) >= _MIN_PREFIX and each.id.startswith(name)]
+    )
+    if found:
+        # A restart is the same container with another init.
+        return [each for each in containers if each.id == found[-1].id]
+    labels = ", ".join(each.label for each in containers[:_LISTED])
+    raise TargetNotFoundError(
+        f"the capture knows no container {name!r}",
+        hint=f"it knows {labels}" if labels else "--pidns selects by namespace",
+    )
+
+
+def _survey(paths: Sequence[Path]) -> dict[str, npt.NDArray[Any]]:
+    """One row for each process, namespace and cgroup that occur together."""
+    parts: list[dict[str, npt.NDArray[Any]]] = []
+    for path in paths:
+        with CaptureReader(path) as reader:
+            for columns in reader.columns(_SURVEYED):
+                rows = columns["pidns_inum"] != 0
+                ids = _process_ids(columns["host_pid"], columns["start_boot_ns"])
+                _, first = np.unique(ids[rows], return_index=True)
+                where = np.flatnonzero(rows)[first]
+                parts.append({name: values[where] for name, values in columns.items()})
+    if not parts:
+        return {name: np.zeros(0, np.uint64) for name in _SURVEYED}
+    return {name: np.concatenate([part[name] for part in parts]) for name in _SURVEYED}
+
+
+def _namespaces_of(
+    survey: dict[str, npt.NDArray[Any]], containers: Iterable[Container], pidns: Iterable[int]
+) -> list[tuple[int, int]]:
+    found: set[tuple[int, int]] = set()
+    for container in containers:
+        if not container.has_own_pidns:
+            continue
+        rows = survey["host_pid"] == container.init_host_pid
+        if container.init_start_boot_ns is not None:
+            starts = survey["start_boot_ns"].astype(np.int64)
+            rows &= np.abs(starts - container.init_start_boot_ns) <= _TICK_NS
+        rows &= survey["pidns_inum"] == container.pidns_inum
+        found |= _pairs(survey, rows)
+    for inum in pidns:
+        found |= _pairs(survey, survey["pidns_inum"] == inum)
+    # Namespaces in them: their inits say in which one they were made.
+    inits = (survey["flags"] & _F_INIT) != 0
+    inits &= survey["parent_pidns_inum"] != survey["pidns_inum"]
+    while True:
+        outer = np.array([inum for inum, _ in found], np.uint64)
+        nested = _pairs(survey, inits & np.isin(survey["parent_pidns_inum"], outer))
+        if nested <= found:
+            return sorted(found)
+        found |= nested
+
+
+def _pairs(
+    survey: dict[str, npt.NDArray[Any]], rows: npt.NDArray[np.bool_]
+) -> set[tuple[int, int]]:
+    return set(
+        zip(
+            survey["pidns_inum"][rows].tolist(),
+            survey["init_start_boot_ns"][rows].tolist(),
+            strict=True,
+        )
+    )
+
+
+def _process_ids(
+    host_pids: npt.NDArray[Any], start_boot_ns: npt.NDArray[Any]
+) -> npt.NDArray[np.uint64]:
+    """One number for each process: its start, in ns, told apart by its pid."""
+    return (start_boot_ns.astype(np.uint64) << np.uint64(22)) ^ host_pids.astype(np.uint64)
