@@ -10,9 +10,13 @@ from tracer.model.report import Report
 from tracer.model.signals import SIGKILL, SIGTERM
 from tracer.model.target import KernelFilter, Target
 from tracer.session.interrupts import Interrupts
+from tracer.session.observer import usual_observers
 from tracer.session.recorder import Recorder
 from tracer.session.trace import Sink, Trace, TraceOptions
 from tracer.session.workload import HeldWorkload, find_init
+
+_LAST_EVENTS_S = 1.0
+"""How long the events of its end may take to come after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,15 @@ def run_command(
                 on_idle=on_idle,
                 on_interrupt=stop,
                 recorder=recorder,
+                observers=usual_observers(),
             )
-            trace.watch(workload.fileno(), workload.reap)
+
+            def ended() -> None:
+                workload.reap()
+                # Its last events end the trace; but they may have been lost.
+                trace.schedule.after(_LAST_EVENTS_S, lambda: trace.end("target ended"))
+
+            trace.watch(workload.fileno(), ended)
             trace.attach()
             if on_held is not None:
                 on_held(workload, trace, stop)

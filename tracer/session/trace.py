@@ -6,7 +6,7 @@ import platform
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,6 +25,7 @@ from tracer.model.events import (
 from tracer.model.report import Report
 from tracer.model.target import Container, KernelFilter, Target
 from tracer.session.interrupts import Interrupts
+from tracer.session.observer import Listener, Observer
 from tracer.session.recorder import FLUSH_S, Recorder
 from tracer.session.schedule import Schedule
 
@@ -38,6 +39,7 @@ _TICK_S = 0.2
 _TICK_NS = 10_000_000
 _LINGER_S = 0.12
 _BATCH_S = 0.02
+_PROMPT_LOOKS = 4
 _CHUNK = 2048
 _MAX_BACKLOG = 1_000_000
 
@@ -99,6 +101,7 @@ class Trace:
         observe_at_end: Asked once the trace is over for what others know of
             it (an engine's events): evidence beside the kernel's.
         recorder: Keeps everything the correlator is fed, in the same order.
+        observers: Who reads /proc and cgroups beside it.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class Trace:
         on_interrupt: Callable[[], None] | None = None,
         observe_at_end: Callable[[AttachedEvent], Iterable[ObservationEvent]] | None = None,
         recorder: Recorder | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         # numpy takes its time to import: the compile child is at work by now.
         from tracer.kernel import clock
@@ -128,6 +132,11 @@ class Trace:
         self._on_interrupt = on_interrupt or (lambda: self.end("interrupted"))
         self._observe_at_end = observe_at_end
         self._recorder = recorder
+        self._observers = observers
+        self._listeners: dict[type, list[Listener]] = {}
+        for observer in observers:
+            for kind, listener in observer.listeners().items():
+                self._listeners.setdefault(kind, []).append(listener)
         self._clock = clock
         self._decoder = Decoder(platform.machine())
         self._order = TimeOrder()
@@ -154,8 +163,17 @@ class Trace:
             TargetNotFoundError: A container of the target ended meanwhile.
         """
         self._source.set_filter(self.target.kernel_filter)
+        # Before anybody is told to go on: what is there now may be over then.
+        readings = [
+            reading
+            for observer in self._observers
+            for reading in observer.begin(self.correlator, self.target)
+        ]
         hooks = self._source.attach()
         boot_ns, utc_offset_ns = self._clock.boot_now_ns(), self._clock.utc_offset_ns()
+        # Before the line: a target that is gone by now is an error, not a trace.
+        seed = self._source.seed()
+        self._identify_inits(seed)
         self._attached = AttachedEvent(
             boot_ns=boot_ns,
             utc_offset_ns=utc_offset_ns,
@@ -166,11 +184,22 @@ class Trace:
             target=self.target,
         )
         self._emit(self._attached)
-        seed = self._source.seed()
-        self._identify_inits(seed)
+        self._emit_all(readings)
+        for observer in self._observers:
+            self._look_in_time(observer)
         self._order.push(seed, 0)
         if self._options.duration_s is not None:
             self.schedule.after(self._options.duration_s, lambda: self.end("duration"))
+
+    def _look_in_time(self, observer: Observer) -> None:
+        if observer.period_s is None:
+            return
+
+        def look() -> None:
+            self._emit_all(observer.look())
+            self._look_in_time(observer)
+
+        self.schedule.after(observer.period_s, look)
 
     def _identify_inits(self, seed: npt.NDArray[np.void]) -> None:
         # The filter goes by the namespace's inode, which the kernel gives to
@@ -226,9 +255,7 @@ class Trace:
         while self._end_reason is None:
             ready = poll.poll(self._timeout_s() * 1000)
             if any(fd == self._source.fileno() for fd, _ in ready):
-                # The kernel wakes us for the first record only; those that
-                # follow within this time come in one batch.
-                time.sleep(_BATCH_S)
+                self._gather()
             for fd, _ in ready:
                 if fd in self._watched:
                     poll.unregister(fd)
@@ -248,6 +275,20 @@ class Trace:
             if self._on_idle is not None:
                 self._on_idle()
         return self._finish()
+
+    def _gather(self) -> None:
+        # Records come in batches, for each wake-up costs more than a record. But
+        # who sends a signal may be gone in a moment: the first few, after a
+        # silence, are looked at as they come.
+        until = time.monotonic() + _BATCH_S
+        poll = select.poll()
+        poll.register(self._source.fileno(), select.POLLIN)
+        for _ in range(_PROMPT_LOOKS):
+            self._pull()
+            left = until - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                return
+        time.sleep(max(0.0, until - time.monotonic()))
 
     def target_has_ended(self) -> bool:
         """Whether every container or namespace of the target is gone."""
@@ -305,7 +346,11 @@ class Trace:
             # From here on the kernel side drops, and counts what it drops.
             return
         began_ns = self._clock.boot_now_ns()
-        released = self._order.push(self._without_strangers(self._source.read(0.0)), began_ns)
+        records = self._without_strangers(self._source.read(0.0))
+        if len(records):
+            for observer in self._observers:
+                self._emit_all(observer.peek(records))
+        released = self._order.push(records, began_ns)
         if released is not None:
             self._ready.append(released)
             self._ready_records += len(released)
@@ -331,9 +376,10 @@ class Trace:
             self._ready.append(rest)
             self._ready_records += len(rest)
         self._drain()
+        for observer in self._observers:
+            self._emit_all(observer.finish())
         if self._observe_at_end is not None and self._attached is not None:
-            for observation in self._observe_at_end(self._attached):
-                self._emit(observation)
+            self._emit_all(self._observe_at_end(self._attached))
         self._emit(EndEvent(self._clock.boot_now_ns(), self._end_reason or "ended"))
         return summarise(self.correlator)
 
@@ -348,6 +394,12 @@ class Trace:
         if annotated is not None:
             for sink in self._sinks:
                 sink(annotated)
+        for listener in self._listeners.get(type(event), ()):
+            self._emit_all(listener(event))
+
+    def _emit_all(self, observations: Iterable[ObservationEvent]) -> None:
+        for observation in observations:
+            self._emit(observation)
 
 
 def _is_same_start(container: Container, start_boot_ns: int) -> bool:
