@@ -18,7 +18,7 @@ import pytest
 
 from tests.live.noise import storm
 from tests.live.pidns_script import PidnsScript
-from tests.live.require import require_root
+from tests.live.require import require, require_root
 from tests.live.waiting import wait_for
 from tracer.kernel.plan import kprobes_unavailable
 from tracer.kernel.source import BpfSource
@@ -67,10 +67,17 @@ class Tracing:
 
 @contextmanager
 def tracing(
-    kernel_filter: KernelFilter, *, ring_bytes: int | None = None, allow_kprobes: bool = True
+    kernel_filter: KernelFilter,
+    *,
+    ring_bytes: int | None = None,
+    allow_kprobes: bool = True,
+    cgroup_v1: bool = False,
 ) -> Iterator[Tracing]:
     with BpfSource(
-        everything=kernel_filter.everything, ring_bytes=ring_bytes, allow_kprobes=allow_kprobes
+        everything=kernel_filter.everything,
+        ring_bytes=ring_bytes,
+        allow_kprobes=allow_kprobes,
+        cgroup_v1=cgroup_v1,
     ) as source:
         source.set_filter(kernel_filter)
         source.attach()
@@ -211,13 +218,19 @@ def test_a_process_of_another_namespace_does_not_pass() -> None:
             assert set(trace.records["pidns_inum"].tolist()) == {traced.pidns_inum}
 
 
+def cgroup_root(controller: str | None) -> Path | None:
+    """Where cgroup v2 is mounted, or the v1 hierarchy of a controller."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mount_point, kind, options, *_ = line.split()
+        if kind == ("cgroup2" if controller is None else "cgroup") and (
+            controller is None or controller in options.split(",")
+        ):
+            return Path(mount_point)
+    return None
+
+
 @contextmanager
-def a_cgroup() -> Iterator[Path]:
-    root = next(
-        Path(line.split()[1])
-        for line in Path("/proc/mounts").read_text().splitlines()
-        if line.split()[2] == "cgroup2"
-    )
+def a_cgroup(root: Path) -> Iterator[Path]:
     path = root / f"zt-source-{os.getpid()}"
     inner = path / "inner"
     inner.mkdir(parents=True)
@@ -237,12 +250,16 @@ def _removed(path: Path) -> bool:
     return True
 
 
-def test_a_cgroup_passes_with_its_descendants_and_nothing_else() -> None:
-    with a_cgroup() as cgroup, PidnsScript(CHILDREN, pidns=False) as script, storm(2):
+@pytest.mark.parametrize("hierarchy", [None, "pids"], ids=["v2", "v1"])
+def test_a_cgroup_passes_with_its_descendants_and_nothing_else(hierarchy: str | None) -> None:
+    root = cgroup_root(hierarchy)
+    require("cgroup-v1" if hierarchy else "cgroup-v2", root is not None, "it is not mounted here")
+    assert root is not None
+    with a_cgroup(root) as cgroup, PidnsScript(CHILDREN, pidns=False) as script, storm(2):
         script.listen()
         (cgroup / "inner" / "cgroup.procs").write_text(str(script.outer_pid))
         wanted = KernelFilter(cgroup_ids=frozenset({cgroup.stat().st_ino}))
-        with tracing(wanted) as trace:
+        with tracing(wanted, cgroup_v1=hierarchy is not None) as trace:
             script.tell()
             truth = told_statuses(script)
             trace.wait(PRIME, "free")
@@ -614,6 +631,53 @@ def test_sa_nocldwait_shows_in_exit_and_notification() -> None:
             notified = trace.of("signal", sig=int(signal.SIGCHLD))
             assert len(notified) == 5
             assert all(has(notified, "NOCLDWAIT"))
+
+
+EAT = """
+say("ready")
+hear()
+pid = os.fork()
+if not pid:
+    eaten = []
+    while True:
+        eaten.append(bytearray(b"x") * (1 << 20))
+say(os.waitpid(pid, 0)[1])
+hear()
+"""
+
+
+def test_an_oom_victim_is_told_beside_its_kill() -> None:
+    root = cgroup_root("memory")
+    limit_file = "memory.limit_in_bytes"
+    if root is None:
+        root, limit_file = cgroup_root(None), "memory.max"
+    require("memory-cgroup", root is not None, "no memory controller is mounted here")
+    assert root is not None
+    if limit_file == "memory.max":
+        (root / "cgroup.subtree_control").write_text("+memory")
+    with a_cgroup(root) as cgroup, PidnsScript(EAT) as script:
+        script.listen()
+        if limit_file == "memory.max":
+            (cgroup / "memory.swap.max").write_text("0")
+        (cgroup / limit_file).write_text(str(48 << 20))
+        (cgroup / "cgroup.procs").write_text(str(script.init_pid))
+        with tracing(in_pidns(script)) as trace:
+            script.tell()
+            assert script.listen() == str(int(signal.SIGKILL))
+            (exited,) = trace.wait(1, "exit")
+            (oom,) = trace.of("oom")
+            assert (oom["host_pid"], oom["start_boot_ns"]) == (
+                exited["host_pid"],
+                exited["start_boot_ns"],
+            )
+            assert oom["flags"] & F["CUR_SELF"]
+            (kill,) = trace.of("signal", sig=int(signal.SIGKILL))
+            # mark_victim comes just after the signal, __oom_kill_process before it.
+            assert abs(int(oom["boot_ns"]) - int(kill["boot_ns"])) < 10**9
+            assert oom["boot_ns"] < exited["boot_ns"]
+            assert kill["info"] == CONSTANTS["ZT_INFO_PRIV"]
+            assert kill["host_pid"] == exited["host_pid"]
+            (cgroup / limit_file).write_text(str(256 << 20))
 
 
 FLOOD = """
