@@ -48,6 +48,14 @@ static void play(enum kind kind)
 	syscall(SYS_exit, 7);
 }
 
+static void reap(pid_t leader)
+{
+	int status;
+
+	ensure(waitpid(leader, &status, 0) == leader, "waitpid");
+	truth("reaped %d %d\n", leader, status);
+}
+
 int main(int argc, char **argv)
 {
 	int copies, status;
@@ -71,8 +79,10 @@ int main(int argc, char **argv)
 		truth("%s %d\n", names[kind], leaders[i]);
 	}
 	for (int i = 0; i < copies * KINDS; i++) {
-		if (i % KINDS == WHOLE)
+		if (i % KINDS == WHOLE) {
+			reap(leaders[i]);
 			continue;
+		}
 		await_state(leaders[i], 'Z');
 		truth("looked %d Z %d\n", leaders[i], waitpid(leaders[i], &status, WNOHANG));
 	}
@@ -83,10 +93,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < copies * KINDS; i++) {
 		if (i % KINDS == KILLED)
 			ensure(kill(leaders[i], SIGKILL) == 0, "kill");
-		if (i % KINDS == STAYS)
-			continue;
-		ensure(waitpid(leaders[i], &status, 0) == leaders[i], "waitpid");
-		truth("reaped %d %d\n", leaders[i], status);
+		if (i % KINDS != STAYS && i % KINDS != WHOLE)
+			reap(leaders[i]);
 	}
 	truth("ready\n");
 	pause_for_ever();

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tracer.session.pids_cgroup import PidsCgroup
-from tracer.session.scenarios.account import Account
-from tracer.session.trace import Trace
-from tracer.session.workload import HeldWorkload
+# --list needs names, not what plays them.
+if TYPE_CHECKING:
+    from tracer.session.pids_cgroup import PidsCgroup
+    from tracer.session.scenarios.account import Account
+    from tracer.session.trace import Trace
+    from tracer.session.workload import HeldWorkload
 
 _PROGRAMS = Path(__file__).with_name("programs")
 _SETTLE_S = 0.7

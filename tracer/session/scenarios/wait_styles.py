@@ -45,8 +45,8 @@ def _fate(kind: ReapKind, longest_time: str) -> str:
     if kind is ReapKind.AUTO:
         return "each was gone the moment it ended: no zombie, and no exit status to be had either"
     if kind is ReapKind.ADOPTER:
-        return f"PID 1 collected them, as the longest had been dead for {longest_time} at most"
-    return f"their parent collected them, as the longest had been dead for {longest_time} at most"
+        return f"PID 1 collected them, each within {longest_time} of its end"
+    return f"their parent collected them, each within {longest_time} of its end"
 
 
 _STYLES = (
