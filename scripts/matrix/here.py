@@ -38,9 +38,14 @@ def pytest_here(arguments: Sequence[str], timeout_s: float) -> Outcome:
         begin = time.monotonic()
         try:
             done = subprocess.run(
-                [str(_PYTHON), "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+                [str(_PYTHON), "-m", "pytest", *arguments],
                 cwd=CHECKOUT,
-                env={**os.environ, "ZOMTRACE_GUEST_RESULTS": str(results), "PATH": path},
+                env={
+                    **os.environ,
+                    "ZOMTRACE_GUEST_RESULTS": str(results),
+                    "PATH": path,
+                    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -17,8 +17,9 @@ from matrix.catalogue import CHECKOUT, Catalogue
 from matrix.debian import run
 from matrix.rootimage import make_ext4
 
-PYTHON_VERSION = "3.11"
+PYTHON_VERSION = (3, 11)
 """Of the root image's suite."""
+_DOTTED = ".".join(map(str, PYTHON_VERSION))
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
 
 
@@ -69,7 +70,7 @@ def python_image(catalogue: Catalogue) -> Path:
         run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile",
              "--only-binary=:all:", "--implementation=cp",
-             f"--python-version={PYTHON_VERSION}", *platforms,
+             f"--python-version={_DOTTED}", *platforms,
              f"--constraint={pinned}", f"--target={tree}", *requirements]
         )  # fmt: skip
         for path in [*tree.rglob("tests"), *tree.rglob("*.pyi")]:
@@ -77,7 +78,7 @@ def python_image(catalogue: Catalogue) -> Path:
                 shutil.rmtree(path)
             elif path.is_file():
                 path.unlink()
-        if sys.version_info[:2] == tuple(map(int, PYTHON_VERSION.split("."))):
+        if sys.version_info[:2] == PYTHON_VERSION:
             # Compiling takes emulated guests seconds, and this Python writes
             # the very files theirs reads.
             run([sys.executable, "-m", "compileall", "-q",
@@ -90,7 +91,7 @@ def python_image(catalogue: Catalogue) -> Path:
     definition: dict[str, object] = {
         "requirements": requirements,
         "constraints": constraints,
-        "python": PYTHON_VERSION,
+        "python": _DOTTED,
         "builder": source_hash(Path(__file__)),
     }
     return cached("python", definition, build) / "python.ext4"

@@ -27,7 +27,18 @@ from matrix.table import render_table
 RESULTS_FILE = CHECKOUT / "build" / "kernel-matrix.json"
 """What the last run saw; docs/kernels.md is generated from it."""
 
-_PYTEST = ("python3", "-m", "pytest", "-p", "no:cacheprovider", "--color=no", "-q")
+PYTEST_OPTIONS = (
+    "-q",
+    "--color=no",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "pytest_timeout",
+    "-p",
+    "tests.kernel.guest",
+)
+# No plugin but those named: finding the others takes a guest seconds.
+_PYTEST = ("env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "python3", "-m", "pytest", *PYTEST_OPTIONS)
 
 
 @dataclass(slots=True)
@@ -88,7 +99,8 @@ class TestRun:
         begin = time.monotonic()
         for kind in kinds:
             outcome = pytest_here(
-                ["-q", *kind.tests, *self.pytest_arguments], timeout_s=kind.timeout_s
+                [*PYTEST_OPTIONS, *kind.tests, *self.pytest_arguments],
+                timeout_s=kind.timeout_s,
             )
             self._releases[HERE] = outcome.release
             self._take(f"{HERE} {kind.name}", HERE, outcome, retried=False)

@@ -8,6 +8,7 @@ gets are passed on, it exits as the run does, and its end is the run's.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -87,15 +88,12 @@ def serve(address: str, ready: int) -> None:
                 poll.unregister(fd)
                 continue
             _, status = os.waitpid(ended.worker, 0)
-            try:
+            # The client may be gone, and forgotten above.
+            with contextlib.suppress(OSError):
                 ended.client.send(str(os.waitstatus_to_exitcode(status)).encode())
-            except OSError:
-                pass  # nobody asks any more
             poll.unregister(ended.pidfd)
-            try:
+            with contextlib.suppress(KeyError):
                 poll.unregister(ended.client)
-            except KeyError:
-                pass  # was killed
             del runs[ended.client.fileno()], runs[ended.pidfd]
             os.close(ended.pidfd)
             ended.client.close()
@@ -115,7 +113,7 @@ def _start(client: socket.socket, listener: socket.socket) -> _Run:
     status = 70
     try:
         status = _work(arguments, environment, fds)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  whatever it is, this is its end
         traceback.print_exc()
     finally:
         os._exit(status)
@@ -131,9 +129,12 @@ def _work(arguments: list[str], environment: dict[str, str], fds: list[int]) -> 
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["zomtrace", *arguments]
-    sys.stdin = open(0)
-    sys.stdout = open(1, "w", encoding="utf-8")
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    # Pytest's own objects stand there.
+    sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = open(  # noqa: SIM115
+        2, "w", encoding="utf-8", errors="backslashreplace", buffering=1
+    )
     from tracer.cli.main import main
 
     try:

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from tracer.kernel.btf import libbpf
 from tracer.kernel.loader import LoadedPrograms, LoadJob
 from tracer.kernel.plan import kprobes_unavailable
 from tracer.kernel.ring import RingReader
 from tracer.kernel.source import HOST_RING_BYTES, TARGET_RING_BYTES
 from tracer.wire.layout import RECORD
 
-_TRACEPOINTS_ALONE = "tracepoints alone were asked for"
 _SIZES = frozenset({TARGET_RING_BYTES, HOST_RING_BYTES})
 
 
@@ -38,35 +38,40 @@ class WarmSets:
         self._cgroup_v1 = not any(
             line.split()[2] == "cgroup2" for line in Path("/proc/mounts").read_text().splitlines()
         )
-        wanted: dict[bool, str | None] = {False: _TRACEPOINTS_ALONE}
-        if kprobes_unavailable() is None:
-            wanted[True] = None
-        jobs = {
-            with_kprobes: LoadJob(
-                ring_bytes=TARGET_RING_BYTES, cgroup_v1=self._cgroup_v1, kprobes_refused=refused
-            )
-            for with_kprobes, refused in wanted.items()
-        }
-        self._sets = {with_kprobes: job.result() for with_kprobes, job in jobs.items()}
+        self._refused = kprobes_unavailable()
+        self._sets = [self._load()]
+
+    def _load(self) -> LoadedPrograms:
+        job = LoadJob(
+            ring_bytes=TARGET_RING_BYTES,
+            cgroup_v1=self._cgroup_v1,
+            kprobes_refused=self._refused,
+        )
+        return job.result()
+
+    def add(self) -> None:
+        """Load one more set, so that two traces can run at a time."""
+        self._sets.append(self._load())
 
     @property
     def load_seconds(self) -> dict[str, float]:
         """What the loader said about the richer set."""
-        return self._sets[max(self._sets)].seconds
+        return self._sets[0].seconds
 
-    def lend(self, *, with_kprobes: bool, ring_bytes: int, cgroup_v1: bool) -> Lent | None:
-        """Lend a set, as new; None where it is lent or there is none such."""
-        warm = self._sets.get(with_kprobes)
-        if warm is None or ring_bytes not in _SIZES or cgroup_v1 != self._cgroup_v1:
+    def lend(self, *, ring_bytes: int, cgroup_v1: bool) -> Lent | None:
+        """Lend a set, as new; None where all are lent or there is none such."""
+        if ring_bytes not in _SIZES or cgroup_v1 != self._cgroup_v1:
             return None
-        lock = os.open(self._locks / f"kprobes-{with_kprobes}", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return None
-        _wipe(warm)
-        return Lent(warm, lock)
+        for number, warm in enumerate(self._sets):
+            lock = os.open(self._locks / f"set-{number}", os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            _wipe(warm)
+            return Lent(warm, lock)
+        return None
 
 
 class Lent:
@@ -102,7 +107,7 @@ def _wipe(warm: LoadedPrograms) -> None:
         for key in list(one.keys()):
             one.delete(key)
     drops = warm.maps["zt_drops"]
-    cpus = os.sysconf("SC_NPROCESSORS_CONF")
+    cpus = libbpf().libbpf_num_possible_cpus()
     for index in range(drops.max_entries):
         drops.update(index.to_bytes(4, "little"), bytes(8 * cpus))
     events = warm.maps["zt_events"]
@@ -120,9 +125,8 @@ def warm_loader(sets: WarmSets) -> Iterator[None]:
     def load_job(
         *, ring_bytes: int, cgroup_v1: bool, kprobes_refused: str | None
     ) -> LoadJob | Lent:
-        lent = sets.lend(
-            with_kprobes=kprobes_refused is None, ring_bytes=ring_bytes, cgroup_v1=cgroup_v1
-        )
+        # A set with kprobes serves a trace without: the plan attaches none.
+        lent = sets.lend(ring_bytes=ring_bytes, cgroup_v1=cgroup_v1)
         return lent or LoadJob(
             ring_bytes=ring_bytes, cgroup_v1=cgroup_v1, kprobes_refused=kprobes_refused
         )
