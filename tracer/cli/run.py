@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -63,6 +64,11 @@ def command(
     from tracer.session.trace import TraceOptions
 
     out = Output(OutputOptions(**output), min_zombie_s)
+
+    def stop_when_closed(_workload: object, _trace: object, stop: Callable[[], None]) -> None:
+        # A command that nobody watches any more is stopped, as by Ctrl-C.
+        out.on_closed = stop
+
     with recording(write_path, min_zombie_s) as recorder:
         try:
             report = run_command(
@@ -77,6 +83,7 @@ def command(
                 [out.sink],
                 on_starting=out.start,
                 on_idle=out.on_idle,
+                on_held=stop_when_closed,
                 allow_kprobes=not no_kprobes,
                 recorder=recorder,
             )
