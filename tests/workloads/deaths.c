@@ -136,8 +136,8 @@ static void tracer_ends(const char *spec, int by_kill)
 	pid_t victim = pausing(), tracer = start();
 
 	if (tracer == 0) {
-		ensure(ptrace(PTRACE_SEIZE, victim, 0,
-			      by_kill ? 0 : PTRACE_O_EXITKILL) == 0, "PTRACE_SEIZE");
+		ensure(ptrace(PTRACE_SEIZE, victim, 0, by_kill ? 0 : PTRACE_O_EXITKILL) == 0,
+		       "PTRACE_SEIZE");
 		if (by_kill)
 			kill(victim, SIGKILL);
 		_exit(0);
