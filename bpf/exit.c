@@ -25,7 +25,7 @@ int zt_exit(struct bpf_raw_tracepoint_args *ctx)
 	group_dead = zt_live(task) == 0;
 #endif
 	/* A thread ends and the process lives on: only its leader is news. */
-	if (!group_dead && task != leader)
+	if (!group_dead && (task != leader || zt_leader_is_replaced(leader)))
 		return 0;
 
 	/* Without the argument several threads may read 0; the first one tells. */

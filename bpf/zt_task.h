@@ -102,6 +102,22 @@ static __always_inline int zt_live(const void *task)
 	return signal_struct__live_counter(task_struct__signal(task));
 }
 
+/*
+ * Whether a thread is taking the leader's place in exec, which makes the leader
+ * exit. Before 5.17 the member served core dumps too: their leader's end is not
+ * worth a record of its own either.
+ */
+static __always_inline bool zt_leader_is_replaced(const void *leader)
+{
+#if ZT_HAS_signal_struct__group_exec_task
+	return signal_struct__group_exec_task(task_struct__signal(leader)) != NULL;
+#elif ZT_HAS_signal_struct__group_exit_task
+	return signal_struct__group_exit_task(task_struct__signal(leader)) != NULL;
+#else
+	return false;
+#endif
+}
+
 /* The cgroup that tells containers apart, by the hierarchy the loader chose. */
 static __always_inline const void *zt_cgroup(const void *task)
 {
@@ -165,7 +181,7 @@ static __always_inline int zt_syscall(const void *task, u32 task_flags)
 
 static __always_inline bool zt_in_compat_syscall(const void *task)
 {
-#if defined(__TARGET_ARCH_arm64)
+#if ZT_COMPAT_IN_FLAGS
 	return (task_struct__thread_info_flags(task) >> ZT_TIF_32BIT) & 1;
 #elif ZT_HAS_task_struct__thread_info_status
 	return task_struct__thread_info_status(task) & ZT_TS_COMPAT;

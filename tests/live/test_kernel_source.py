@@ -511,6 +511,39 @@ def test_a_leader_that_ends_before_its_threads_is_told_twice() -> None:
             trace.wait(1, "free")
 
 
+EXEC_BY_THREAD = """
+import _thread
+say("ready")
+hear()
+pid = os.fork()
+if not pid:
+    _thread.start_new_thread(os.execv, ("/bin/sh", ["sh", "-c", "read line; exit 6"]))
+    signal.pause()
+say(os.waitpid(pid, 0)[1])
+hear()
+"""
+
+
+def test_a_thread_that_execs_is_the_same_process_and_no_leader_has_ended() -> None:
+    with PidnsScript(EXEC_BY_THREAD) as script:
+        script.listen()
+        with tracing(in_pidns(script)) as trace:
+            script.tell()
+            (execed,) = trace.wait(1, "exec")
+            (forked,) = trace.of("fork")
+            identity = (forked["host_pid"], forked["start_boot_ns"])
+            assert (execed["host_pid"], execed["start_boot_ns"]) == identity
+            assert execed["host_tid"] == execed["host_pid"]
+            assert execed["comm"] == b"sh"
+            assert len(trace.of("exit")) == 0
+            script.tell("to sh")
+            assert script.listen() == str(6 << 8)
+            (ended,) = trace.wait(1, "exit")
+            assert (ended["host_pid"], ended["start_boot_ns"]) == identity
+            trace.wait(1, "free")
+            assert len(trace.of("reap")) in {0, 1}
+
+
 ADOPTED = """
 say("ready")
 hear()

@@ -107,7 +107,7 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
             "-Xclang",
             "-disable-llvm-passes",
             "-g0",
-            "-DPAGE_SIZE=4096",
+            f"-DPAGE_SIZE={os.sysconf('SC_PAGESIZE')}",
             f"-DLINUX_VERSION_CODE={_version_code()}",
             f"-DZT_RING_PAGES={options['ring_pages']}",
             f"-DZT_TRACKED_MAX={options['tracked_max']}",

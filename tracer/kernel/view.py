@@ -54,6 +54,8 @@ _READS = (
     _Read("signal_struct", "live.counter", "s32"),
     _Read("signal_struct", "flags", "u32"),
     _Read("signal_struct", "group_exit_code", "s32"),
+    _Read("signal_struct", "group_exec_task", _POINTER, optional=True),
+    _Read("signal_struct", "group_exit_task", _POINTER, optional=True),
     _Read("k_sigaction", "sa.sa_handler", "u64"),
     _Read("k_sigaction", "sa.sa_flags", "u64"),
     _Read("kernel_siginfo", "si_code", "s32"),
@@ -86,17 +88,27 @@ _C_SIZES = {"u32": 4, "s32": 4, "u64": 8, _POINTER: 8}
 
 @dataclass(frozen=True, slots=True)
 class _Registers:
-    """Members of struct pt_regs; ``compiler_target`` as BCC's flags name it."""
+    """Where an architecture keeps what the hooks read.
+
+    Args:
+        syscall, first_argument, return_value: Members of struct pt_regs.
+        thread_size: Bytes of a kernel stack with the registers at its top; None
+            where they are not to be found without the kernel's help.
+        compat_in_flags: A 32-bit task is known by thread_info.flags (TIF_32BIT),
+            not by thread_info.status (TS_COMPAT).
+    """
 
     syscall: str
     first_argument: str
     return_value: str
-    stack_top_holds_registers: bool
+    thread_size: int | None
+    compat_in_flags: bool
 
 
 _REGISTERS = {
-    "x86_64": _Registers("orig_ax", "di", "ax", stack_top_holds_registers=True),
-    "aarch64": _Registers("syscallno", "regs", "regs", stack_top_holds_registers=True),
+    "x86_64": _Registers("orig_ax", "di", "ax", 16384, compat_in_flags=False),
+    # Written after the kernel's sources, never run.
+    "aarch64": _Registers("syscallno", "regs", "regs", None, compat_in_flags=True),
 }
 
 
@@ -190,12 +202,12 @@ def _render_features(
 
     yield f"#define ZT_EXIT_HAS_GROUP_DEAD {int(features.exit_has_group_dead)}"
     yield f"#define ZT_HAS_TASK_PT_REGS {int(features.task_pt_regs)}"
-    yield f"#define ZT_PT_REGS_BELOW_STACK_TOP {int(registers.stack_top_holds_registers)}"
+    yield f"#define ZT_PT_REGS_BELOW_STACK_TOP {int(registers.thread_size is not None)}"
+    yield f"#define ZT_THREAD_SIZE {registers.thread_size or 0}"
+    yield f"#define ZT_COMPAT_IN_FLAGS {int(registers.compat_in_flags)}"
     yield f"#define ZT_OFF_SYSCALL {offset(registers.syscall)}"
     yield f"#define ZT_OFF_ARG1 {offset(registers.first_argument)}"
     yield f"#define ZT_OFF_RETURN {offset(registers.return_value)}"
-    # Stacks are four pages of 4 KiB on both architectures.
-    yield "#define ZT_THREAD_SIZE 16384"
     # BPF_F_NO_PREALLOC
     yield f"#define ZT_NO_PREALLOC {int(features.maps_grow)}"
     yield f"#define ZT_CGROUP_V1 {int(cgroup_v1)}"
