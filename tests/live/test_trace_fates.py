@@ -149,8 +149,11 @@ def test_report_equals_what_the_workload_wrote_down(way: str) -> None:
         for line in result.of_kind("signal", signal="SIGCHLD", host_pid=init["host_pid"])
     }
     for ns_pid, zombie in named.items():
-        assert zombie["precision"] == "upper_bound"
-        assert zombie["begin_boot_ns"] == begins[others[ns_pid]["host_pid"]]
+        (reap,) = result.of_kind("reap", host_pid=zombie["host_pid"])
+        assert zombie["begin_boot_ns"] == begins[zombie["host_pid"]]
+        assert zombie["zombie_ns"] == reap["zombie_ns"] == others[ns_pid]["zombie_ns"]
+        assert zombie["zombie_ns"] == reap["boot_ns"] - zombie["begin_boot_ns"]
+        assert zombie["precision"] == reap["precision"]
     assert ("ZT102" in result.codes) == (way == "exit")
 
 

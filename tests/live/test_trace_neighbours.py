@@ -193,6 +193,24 @@ def test_host_pid_namespace_is_told_apart_by_cgroup(docker: Dockerd, work: str) 
     assert result.codes == []
 
 
+def test_init_that_dies_of_the_stop_signal_itself(docker: Dockerd, work: str) -> None:
+    # No PID 1 of its own namespace: the default action does apply to it.
+    container = docker.run("--name", "web", "--pid=host", work, "sleep", "1000")
+    with tracing(docker, "-c", "web") as trace:
+        docker.cli("stop", "-t", "9", "web")
+        result = trace.finish()
+    assert docker.cli("inspect", "--format", "{{.State.ExitCode}}", container) == "143"
+    assert pick(
+        result.stop, "stop_signal_result", "stop_signal_disposition", "escalated",
+        "init_term_signal", "init_cause", "outcome", "kill_sender_comm",
+    ) == {
+        "stop_signal_result": "delivered", "stop_signal_disposition": "default",
+        "escalated": False, "init_term_signal": "SIGTERM", "init_cause": "stop_signal",
+        "outcome": "stopped", "kill_sender_comm": None,
+    }  # fmt: skip
+    assert result.codes == []
+
+
 def test_joined_pid_namespace_is_told_apart_by_cgroup(docker: Dockerd, work: str) -> None:
     start(docker, work, "family", "2", "3", "exit", name="host")
     guest = start(docker, "--pid=container:host", work, "family", "0", "4", "forward", name="guest")

@@ -73,13 +73,16 @@ def test_a_pid_namespace_by_its_number(runtime: Runc, form: str) -> None:
 
 
 def test_a_cgroup_by_its_path(runtime: Runc) -> None:
-    with a_family(runtime, 0, 5) as container, a_family(runtime, 1, 1) as other:
-        with Zomtrace("--cgroup", cgroup_of(container.pid)) as trace:
-            trace.wait_attached()
-            stop(runtime, other)
-            stop(runtime, container)
-            trace.wait_event("reap", host_pid=container.pid)
-            result = trace.stop_tracing()
+    with (
+        a_family(runtime, 0, 5) as container,
+        a_family(runtime, 1, 1) as other,
+        Zomtrace("--cgroup", cgroup_of(container.pid)) as trace,
+    ):
+        trace.wait_attached()
+        stop(runtime, other)
+        stop(runtime, container)
+        trace.wait_event("reap", host_pid=container.pid)
+        result = trace.stop_tracing()
     assert len(result.report["processes"]) == 6
     assert result.fates() == {("exit", None): 1, ("signal", "pidns_teardown"): 5}
     assert result.process(host_pid=container.pid)["exit_code"] == 0
@@ -99,12 +102,15 @@ def test_a_cgroup_with_all_below_it(runtime: Runc) -> None:
 
 
 def test_several_targets_at_once(runtime: Runc) -> None:
-    with a_family(runtime, 1, 2) as first, a_family(runtime, 3, 4) as second:
-        with Zomtrace("-c", first.id, "--pidns", str(pidns_of(second.pid))) as trace:
-            trace.wait_attached()
-            stop(runtime, first)
-            stop(runtime, second)
-            result = trace.finish()
+    with (
+        a_family(runtime, 1, 2) as first,
+        a_family(runtime, 3, 4) as second,
+        Zomtrace("-c", first.id, "--pidns", str(pidns_of(second.pid))) as trace,
+    ):
+        trace.wait_attached()
+        stop(runtime, first)
+        stop(runtime, second)
+        result = trace.finish()
     assert {one["init_host_pid"]: counts(one) for one in result.report["stops"]} == {
         first.pid: {"members": 3, "sigkilled": 2, "already_zombie": 1},
         second.pid: {"members": 7, "sigkilled": 4, "already_zombie": 3},
@@ -194,7 +200,7 @@ def test_a_container_that_does_not_run(docker: Dockerd) -> None:
 
 def test_a_prefix_that_fits_two(runtime: Runc) -> None:
     both = [runtime.new_id(), runtime.new_id()]
-    prefix = os.path.commonprefix(both)
+    prefix = both[0].rpartition("-")[0] + "-"
     with (
         adopted(runtime, ["sleep", "1000"], container_id=both[0]),
         adopted(runtime, ["sleep", "1000"], container_id=both[1]),
@@ -248,6 +254,25 @@ def test_usage_errors_are_status_2(args: list[str]) -> None:
     assert result.stdout == b""
     assert result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_stop_command_over_plain_runc(runtime: Runc) -> None:
+    with adopted(runtime, ["family", "0", "2", "default"]) as container:
+        container.wait_journal("ready")
+        with Zomtrace("stop", "-c", container.id, "--grace", "300ms") as trace:
+            trace.wait_event("exit", host_pid=container.pid)
+            assert container.reap() == signal.SIGKILL
+            result = trace.finish()
+    assert pick(
+        result.stop, "stop_signal", "stop_signal_result", "stop_sender_comm", "kill_sender_comm",
+        "escalated", "init_cause",
+    ) == {
+        "stop_signal": "SIGTERM", "stop_signal_result": "ignored", "stop_sender_comm": "runc",
+        "kill_sender_comm": "runc", "escalated": True, "init_cause": "grace_expired",
+    }  # fmt: skip
+    assert result.stop["stop_sender_chain"][0] == "zomtrace"
+    assert 0.3e9 <= result.stop["grace_ns"] < 5e9
+    assert counts(result.stop) == {"members": 2, "sigkilled": 2}
 
 
 def test_result_is_the_same_however_it_is_named(runtime: Runc) -> None:

@@ -1,0 +1,48 @@
+"""A target that forks as fast as the machine can."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.live.exit_oracle import ExitOracle
+from tests.live.workloads import workload
+from tests.live.zomtrace_process import Result, Zomtrace
+
+
+def stormed(result: Result) -> int:
+    """How many processes the storm says it made."""
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("storm ")]
+    return int(line.split()[1])
+
+
+def test_every_process_of_a_storm_is_told() -> None:
+    with (
+        ExitOracle() as oracle,
+        Zomtrace(
+            "run", "--stop-after", "0.5", "--grace", "60", "--", workload("storm"), "3"
+        ) as trace,
+    ):
+        result = trace.finish(within_s=60)
+        told = oracle.statuses()
+    number = stormed(result)
+    assert number > 100
+    assert result.report["lost"] == {}
+    init = result.process(is_init=True)
+    forks, exits = result.of_kind("fork"), result.of_kind("exit")
+    assert (len(forks), len(exits), len(result.of_kind("reap"))) == (number, number + 1, number + 1)
+    assert result.fates(is_init=False) == Counter(
+        {("exit", None): number - number // 2, ("signal", "self"): number // 2}
+    )
+    assert {one["reaper_host_pid"] for one in result.processes(is_init=False)} == {init["host_pid"]}
+    if number < 30_000:
+        # No host pid came twice: each can be looked up.
+        assert result.statuses() == {pid: told[pid] for pid in result.statuses()}
+
+
+def test_a_storm_keeps_nobody_from_ending_the_trace() -> None:
+    with Zomtrace("run", "--grace", "60", "--", workload("storm"), "31", json_lines=False) as trace:
+        trace.wait_stderr("ready\n")
+        trace.interrupt()
+        result = trace.finish(within_s=40)
+    assert "Traceback" not in result.stderr
+    assert stormed(result) > 0
