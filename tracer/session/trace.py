@@ -42,6 +42,8 @@ _BATCH_S = 0.02
 _PROMPT_LOOKS = 4
 _CHUNK = 2048
 _MAX_BACKLOG = 1_000_000
+_TURN_S = 0.1
+"""How long events may keep the loop from its clock and from Ctrl-C: a storm never ends."""
 
 
 class Source(Protocol):
@@ -254,7 +256,7 @@ class Trace:
             poll.register(fd, select.POLLIN)
         while self._end_reason is None:
             ready = poll.poll(self._timeout_s() * 1000)
-            if any(fd == self._source.fileno() for fd, _ in ready):
+            if any(fd == self._source.fileno() for fd, _ in ready) and not self._ready:
                 self._gather()
             for fd, _ in ready:
                 if fd in self._watched:
@@ -262,7 +264,7 @@ class Trace:
                     self._watched.pop(fd)()
                 elif fd in self._followed:
                     self._followed[fd]()
-            self._drain()
+            self._drain(until_s=time.monotonic() + _TURN_S)
             self.schedule.run_due()
             if self._recorder is not None and self._recorder.tick():
                 self._order.push(self._without_strangers(self._source.seed()), 0)
@@ -304,6 +306,8 @@ class Trace:
         return gone >= len(wanted)
 
     def _timeout_s(self) -> float:
+        if self._ready:
+            return 0.0
         timeout = _TICK_S if self._on_idle is not None else 3600.0
         if self._order.is_holding:
             timeout = 0.02
@@ -312,22 +316,27 @@ class Trace:
         left = self.schedule.seconds_left()
         return timeout if left is None else min(timeout, left)
 
-    def _drain(self) -> None:
+    def _drain(self, *, until_s: float) -> None:
         self._pull()
+        self._work_off_backlog(until_s=until_s)
+        self._report_losses(self._take_losses())
+
+    def _work_off_backlog(self, *, until_s: float | None) -> None:
         since_pull = 0
-        while self._ready:
+        while self._ready and (until_s is None or time.monotonic() < until_s):
             records = self._ready.popleft()
             self._ready_records -= len(records)
-            for start in range(0, len(records), _CHUNK):
-                if since_pull >= _CHUNK:
-                    # The ring is emptied again while a backlog is worked off:
-                    # it holds about a second of a storm, memory holds minutes.
-                    self._pull()
-                    since_pull = 0
-                chunk = records[start : start + _CHUNK]
-                since_pull += len(chunk)
-                self._work_off(chunk)
-        self._report_losses(self._clock.boot_now_ns())
+            if len(records) > _CHUNK:
+                self._ready.appendleft(records[_CHUNK:])
+                self._ready_records += len(records) - _CHUNK
+            if until_s is not None and since_pull >= _CHUNK:
+                # The ring is emptied again while a backlog is worked off:
+                # it holds about a second of a storm, memory holds minutes.
+                self._pull()
+                since_pull = 0
+            chunk = records[:_CHUNK]
+            since_pull += len(chunk)
+            self._work_off(chunk)
 
     def _work_off(self, chunk: npt.NDArray[np.void]) -> None:
         recorder = self._recorder
@@ -355,27 +364,34 @@ class Trace:
             self._ready.append(released)
             self._ready_records += len(released)
 
-    def _report_losses(self, boot_ns: int) -> None:
+    def _take_losses(self) -> dict[str, int]:
         lost = {kind: number for kind, number in self._source.take_losses().items() if number}
         late = self._order.late - self._late_reported
         if late:
             lost["late"] = late
             self._late_reported = self._order.late
+        return lost
+
+    def _report_losses(self, lost: Mapping[str, int]) -> None:
         if lost:
-            self._emit(LossEvent(boot_ns, lost))
+            self._emit(LossEvent(self._clock.boot_now_ns(), lost))
 
     def _finish(self) -> Report:
         # The last releases of a namespace trail its end by an RCU grace period
         # where only sched_process_free tells them.
-        until_ns = self._clock.boot_now_ns() + int(_LINGER_S * 1e9)
-        while self._clock.boot_now_ns() < until_ns:
+        until_s = time.monotonic() + _LINGER_S
+        while time.monotonic() < until_s:
             time.sleep(_BATCH_S)
-            self._drain()
+            self._drain(until_s=until_s)
+        self._pull()
         rest = self._order.flush()
         if rest is not None:
             self._ready.append(rest)
             self._ready_records += len(rest)
-        self._drain()
+        # What a storm does from here on was not asked for, nor what is lost of it.
+        lost = self._take_losses()
+        self._work_off_backlog(until_s=None)
+        self._report_losses(lost)
         for observer in self._observers:
             self._emit_all(observer.finish())
         if self._observe_at_end is not None and self._attached is not None:
