@@ -82,15 +82,15 @@ class HeldWorkload:
         self._stop_signo = int(stop_signo)
         hold_read, self._hold_write = os.pipe()
         # The shell is PID 1 while it waits and becomes CMD by exec: one
-        # process, one start time.
-        script = f'read -r _ <&{hold_read} || exit 125; exec {hold_read}<&-; exec "$@"'
+        # process, one start time. It waits on its stdin: dash cannot name a
+        # descriptor above 9.
+        script = 'read -r _ || exit 125; exec "$@" </dev/null'
         try:
             with _new_pidns_for_children():
                 self._process = subprocess.Popen(
                     ["/bin/sh", "-c", script, "zomtrace-run", *command],
-                    stdin=subprocess.DEVNULL,
+                    stdin=hold_read,
                     stdout=2,
-                    pass_fds=(hold_read,),
                     start_new_session=True,
                     env={**os.environ, **(environment or {})},
                     # No thread is running yet, and what it calls is libc alone.
