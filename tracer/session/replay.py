@@ -61,7 +61,7 @@ class Replay:
     """One trace from its file, or from the files it was rotated through.
 
     Args:
-        path: A capture, or a directory with the files of one trace.
+        where: A capture, a directory with the files of one trace, or those files.
         options: What of it.
 
     Attributes:
@@ -74,9 +74,9 @@ class Replay:
         CaptureError: There is no capture, or it cannot be read.
     """
 
-    def __init__(self, path: Path, options: ReplayOptions | None = None) -> None:
+    def __init__(self, where: Path | Sequence[Path], options: ReplayOptions | None = None) -> None:
         self.options = options or ReplayOptions()
-        self.files = find_files(path)
+        self.files = find_files(where)
         self.header: CaptureHeader = self.files[0][1]
         self.cuts: list[tuple[Path, int]] = []
         self._correlator: Correlator | None = None
@@ -164,19 +164,25 @@ class Replay:
         )
 
 
-def find_files(path: Path) -> list[tuple[Path, CaptureHeader]]:
+def find_files(where: Path | Sequence[Path]) -> list[tuple[Path, CaptureHeader]]:
     """Find the files of one trace, in order.
 
     Raises:
         CaptureError: There are none, or of several traces.
     """
-    headers = read_headers([path] if not path.is_dir() else sorted(path.glob(f"*{SUFFIX}")))
+    if not isinstance(where, Path):
+        paths = list(where)
+    elif where.is_dir():
+        paths = sorted(where.glob(f"*{SUFFIX}"))
+    else:
+        paths = [where]
+    headers = read_headers(paths)
     if not headers:
-        raise CaptureError(f"{path}: no capture in it", hint=f"captures there end in {SUFFIX}")
+        raise CaptureError(f"{where}: no capture in it", hint=f"captures there end in {SUFFIX}")
     traces = {header.trace_id for _, header in headers}
     if len(traces) > 1:
         raise CaptureError(
-            f"{path}: captures of {len(traces)} traces",
+            f"{where}: captures of {len(traces)} traces",
             hint="name one file; tracer.read_dataset() reads them all into one DataFrame",
         )
     return sorted(headers, key=lambda pair: pair[1].sequence)

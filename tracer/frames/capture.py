@@ -1,0 +1,190 @@
+"""A capture as pandas sees it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from tracer.frames.tables import Row, build_batches, build_table, event_rows, to_pandas
+from tracer.model.annotated import Annotated
+from tracer.model.report import Report
+from tracer.report.jsonlines import event_to_json
+from tracer.report.jsonreport import report_to_json
+from tracer.session.replay import Replay, ReplayOptions
+
+if TYPE_CHECKING:
+    from tracer.wire.capture_schema import CaptureHeader
+
+REPORT_TABLES = ("processes", "zombies", "stops", "findings")
+EVENT_TABLES = ("events", "signals")
+
+
+class Capture:
+    """One trace, read from its file: what happened, and what it came to.
+
+    Every call reads the file anew, but the report is kept once it was made. The
+    columns of each DataFrame are listed in docs/pandas.md.
+
+    Args:
+        path: A capture, or a directory with the files of one trace.
+        options: What of it; everything unless given.
+
+    Raises:
+        CaptureError: It cannot be read.
+
+    Examples:
+        >>> import tracer
+        >>> cap = tracer.open_capture("web.arrows")  # doctest: +SKIP
+        >>> cap.processes().groupby("cause").size()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str] | Iterable[Path], options: ReplayOptions | None = None
+    ) -> None:
+        files = Path(path) if isinstance(path, str | os.PathLike) else list(path)
+        self._files = files
+        self._options = options or ReplayOptions()
+        self._replay = Replay(files, self._options)
+        self._report: Report | None = None
+
+    def __repr__(self) -> str:
+        header = self.header
+        return f"<Capture of {header.attached.target.description} on {header.hostname}>"
+
+    @property
+    def header(self) -> CaptureHeader:
+        """Where and how it was made."""
+        return self._replay.header
+
+    @property
+    def utc_offset_ns(self) -> int:
+        """Added to a ``*_boot_ns``: nanoseconds since 1970 in UTC."""
+        return self.header.utc_offset_ns
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it was not ended in order; everything up to there is read."""
+        self.report()
+        return bool(self._replay.cuts)
+
+    def report(
+        self,
+        *,
+        min_zombie_ns: int | None = None,
+        containers: tuple[str, ...] = (),
+        pidns: tuple[int, ...] = (),
+        since_boot_ns: int | None = None,
+        until_boot_ns: int | None = None,
+    ) -> Report:
+        """The report, as the live trace made it unless told otherwise.
+
+        Args:
+            min_zombie_ns: Zombies shorter than this are ordinary, ns.
+            containers: Only these: names, ids or beginnings of ids.
+            pidns: Only these PID namespaces.
+            since_boot_ns: Leave out what was over before.
+            until_boot_ns: End there.
+
+        Raises:
+            CaptureError: The file is corrupt; it says where.
+            TargetNotFoundError: The capture knows no such container.
+        """
+        options = ReplayOptions(min_zombie_ns, containers, pidns, since_boot_ns, until_boot_ns)
+        if options != ReplayOptions():
+            return Replay(self._files, options).conclude()
+        if self._report is None:
+            self._report = self._replay.conclude()
+        return self._report
+
+    def annotated(self) -> Iterator[Annotated]:
+        """Every event with what was concluded of it, in order of time.
+
+        Raises:
+            CaptureError: The file is corrupt; it says where.
+        """
+        return self._replay.annotated()
+
+    def events(self) -> pd.DataFrame:
+        """One row for each line of ``--json``, the report's own left out.
+
+        Columns: see docs/pandas.md, events.
+        """
+        return self._frame("events")
+
+    def signals(self) -> pd.DataFrame:
+        """One row for each signal sent.
+
+        Columns: see docs/pandas.md, signals.
+        """
+        return self._frame("signals")
+
+    def processes(self) -> pd.DataFrame:
+        """One row for each process the report tells of.
+
+        Columns: see docs/pandas.md, processes.
+        """
+        return self._frame("processes")
+
+    def zombies(self) -> pd.DataFrame:
+        """One row for each process that was a zombie for long.
+
+        Columns: see docs/pandas.md, zombies.
+        """
+        return self._frame("zombies")
+
+    def stops(self) -> pd.DataFrame:
+        """One row for each stop of a container or namespace.
+
+        Columns: see docs/pandas.md, stops.
+        """
+        return self._frame("stops")
+
+    def findings(self) -> pd.DataFrame:
+        """One row for each finding.
+
+        Columns: see docs/pandas.md, findings.
+        """
+        return self._frame("findings")
+
+    def table(self, name: str) -> pa.Table:
+        """One of the tables, by the name of its method, as Arrow has it."""
+        return build_table(name, self._rows(name), self.utc_offset_ns)
+
+    def batches(self, name: str) -> Iterator[pa.RecordBatch]:
+        """The same table piece by piece, however large the capture is."""
+        return build_batches(name, self._rows(name), self.utc_offset_ns)
+
+    def json_lines(self) -> Iterator[Row]:
+        """The objects ``--json`` printed live, all but the last, which is the report."""
+        for annotated in self.annotated():
+            line = event_to_json(annotated, self.utc_offset_ns)
+            if line is not None:
+                yield line
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        return to_pandas(self.table(name))
+
+    def _rows(self, name: str) -> Iterable[Row]:
+        if name == "events":
+            return event_rows(self.json_lines())
+        if name == "signals":
+            return (line for line in self.json_lines() if line["kind"] == "signal")
+        rows: list[Row] = report_to_json(self.report())[name]
+        return rows
+
+
+def open_capture(path: str | os.PathLike[str]) -> Capture:
+    """Open what ``-w`` or ``zomtrace record`` wrote.
+
+    Args:
+        path: A file, or a directory with the files of one trace.
+
+    Raises:
+        CaptureError: It cannot be read; the message names the file and where.
+    """
+    return Capture(path)

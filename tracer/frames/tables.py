@@ -1,0 +1,107 @@
+"""Rows of the JSON contract as Arrow tables and pandas DataFrames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from tracer.frames.columns import TABLES, Column, ColumnType
+
+Row = Mapping[str, Any]
+
+_ROWS_AT_ONCE = 50_000
+_ARROW = {
+    ColumnType.INT32: pa.int32(),
+    ColumnType.INT64: pa.int64(),
+    ColumnType.UINT64: pa.uint64(),
+    ColumnType.BOOL: pa.bool_(),
+    ColumnType.STRING: pa.string(),
+    ColumnType.CATEGORY: pa.dictionary(pa.int8(), pa.string()),
+    ColumnType.TIME: pa.timestamp("ns", tz="UTC"),
+    ColumnType.STRINGS: pa.list_(pa.string()),
+    ColumnType.PIDS: pa.list_(pa.int32()),
+}
+
+
+def arrow_schema(name: str) -> pa.Schema:
+    """The Arrow schema of a table."""
+    return pa.schema(
+        [
+            pa.field(column.name, _ARROW[column.type], nullable=column.null is not None)
+            for column in TABLES[name]
+        ]
+    )
+
+
+def build_batches(name: str, rows: Iterable[Row], utc_offset_ns: int) -> Iterator[pa.RecordBatch]:
+    """Make batches of rows, at most some ten thousand at once in memory.
+
+    Args:
+        name: Of the table.
+        rows: Objects of the JSON contract.
+        utc_offset_ns: CLOCK_REALTIME minus CLOCK_BOOTTIME.
+    """
+    schema = arrow_schema(name)
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, _ROWS_AT_ONCE)):
+        arrays = [_array(column, chunk, utc_offset_ns) for column in TABLES[name]]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def build_table(name: str, rows: Iterable[Row], utc_offset_ns: int) -> pa.Table:
+    """Make a table of rows; see :func:`build_batches`."""
+    return pa.Table.from_batches(build_batches(name, rows, utc_offset_ns), arrow_schema(name))
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Make a DataFrame: Arrow-backed columns, categories as pandas' own."""
+    return pd.DataFrame(
+        {name: _series(table.column(name)) for name in table.column_names}, copy=False
+    )
+
+
+def event_rows(lines: Iterable[Row]) -> Iterator[Row]:
+    """Make rows of the lines of ``--json``: what has no column goes to ``detail``."""
+    known = {column.name for column in TABLES["events"]}
+    for line in lines:
+        rest = {key: value for key, value in line.items() if key not in known}
+        if rest:
+            yield {**line, "detail": json.dumps(rest, ensure_ascii=False)}
+        else:
+            yield line
+
+
+def _array(column: Column, rows: Sequence[Row], utc_offset_ns: int) -> pa.Array:
+    values = [row.get(column.clock or column.name) for row in rows]
+    if column.type is ColumnType.TIME:
+        instants = [None if value is None else value + utc_offset_ns for value in values]
+        return pa.array(instants, pa.int64()).cast(_ARROW[column.type])
+    if column.type is ColumnType.CATEGORY:
+        return categorical(values, column.categories)
+    return pa.array(values, _ARROW[column.type])
+
+
+def categorical(values: Iterable[str | None], categories: Sequence[str]) -> pa.DictionaryArray:
+    """Make a dictionary array whose values are known beforehand."""
+    codes = {value: code for code, value in enumerate(categories)}
+    indices = pa.array(
+        [None if value is None else codes[str(value)] for value in values], pa.int8()
+    )
+    return pa.DictionaryArray.from_arrays(indices, pa.array(categories, pa.string()))
+
+
+def _series(values: pa.ChunkedArray) -> pd.Series:
+    if not pa.types.is_dictionary(values.type):
+        return pd.Series(pd.arrays.ArrowExtensionArray(values))
+    combined = values.unify_dictionaries().combine_chunks()
+    if isinstance(combined, pa.ChunkedArray):
+        combined = (
+            pa.concat_arrays(combined.chunks) if combined.num_chunks else pa.array([], values.type)
+        )
+    codes = combined.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return pd.Series(pd.Categorical.from_codes(codes, categories=combined.dictionary.to_pylist()))
