@@ -37,8 +37,8 @@ def test_zombies_fill_the_limit_and_no_signal_removes_them(
     pids_cgroup: PidsCgroup, tmp_path: Path
 ) -> None:
     classic = play(
-        tmp_path / "truth", "classic_zombies", 2 * _ZOMBIES, pids_cgroup.path / "cgroup.procs",
-        options=("--min-zombie", "0.1"), stops=True,
+        tmp_path / "truth", "classic_zombies", 2 * _ZOMBIES, 700,
+        pids_cgroup.path / "cgroup.procs", options=("--min-zombie", "0.5"), stops=True,
     )  # fmt: skip
     # The workload's own truth: PID 1 and 997 zombies are all the limit allows.
     codes = classic.truth.map("child")

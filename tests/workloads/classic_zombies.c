@@ -2,10 +2,11 @@
 /*
  * zombie-proc: forks children that end at once, never waits.
  *
- *   classic_zombies MOST [CGROUP]
+ *   classic_zombies MOST AGE_MS [CGROUP]
  *
  * It enters CGROUP and forks until that refuses or there are MOST; child number
- * i exits with i % 251. Then it signals every zombie and looks again.
+ * i exits with i % 251. Then it signals every zombie, looks again, and lets them
+ * age.
  * Truth: "child PID CODE" each, "dead NS" (all are), "refused ERRNO",
  * "signalled NUMBER", "left NUMBER", "ready".
  */
@@ -17,13 +18,13 @@ int main(int argc, char **argv)
 	int most, made = 0, refused = 0, sent = 0, left = 0;
 	pid_t *children;
 
-	ensure(argc >= 2, "arguments");
+	ensure(argc >= 3, "arguments");
 	truth_open();
 	call_self("zombie-proc");
-	if (argc > 2) {
-		int fd = open(argv[2], O_WRONLY | O_CLOEXEC);
+	if (argc > 3) {
+		int fd = open(argv[3], O_WRONLY | O_CLOEXEC);
 
-		ensure(fd >= 0 && write(fd, "0", 1) == 1, argv[2]);
+		ensure(fd >= 0 && write(fd, "0", 1) == 1, argv[3]);
 		close(fd);
 	}
 	exit_0_on(SIGTERM);
@@ -59,6 +60,7 @@ int main(int argc, char **argv)
 		left += info.si_pid == children[i];
 	}
 	truth("left %d\n", left);
+	age_ms(atoi(argv[2]));
 	truth("ready\n");
 	pause_for_ever();
 }
