@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +152,7 @@ def start(directory: Path) -> int:
     Returns:
         The server's pid, a child of the caller's.
     """
-    address = str(directory / "server")
+    address = str(directory / f"server-{time.monotonic_ns()}")
     heard, ready = os.pipe()
     server = os.fork()
     if server == 0:

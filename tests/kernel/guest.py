@@ -15,9 +15,14 @@ import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.kernel import forkserver
+
+if TYPE_CHECKING:
+    from tests.kernel.warm import WarmSets
 
 _RESULTS = "ZOMTRACE_GUEST_RESULTS"
 _FACT = "zomtrace-fact"
@@ -25,6 +30,7 @@ _FACT = "zomtrace-fact"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "subject(name): the row of the matrix a test belongs to")
+    config.addinivalue_line("markers", "traces_at_a_time(n): how many a module's tests run")
     config.addinivalue_line("markers", "cold: nothing is compiled beforehand for this module")
 
 
@@ -33,12 +39,13 @@ class _Warmth:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self.facts: dict[str, object] = {}
-        self.is_on = False
+        self._sets: WarmSets | None = None
+        self._directory = Path(tempfile.mkdtemp(prefix="zt-warm-"))
+        self._server: int | None = None
+        self.load_seconds: dict[str, float] = {}
 
-    def switch_on(self) -> None:
-        if self.is_on:
-            return
+    def have(self, sets: int) -> None:
+        """Be ready for so many traces at a time."""
         # Heavy, and imported for the server to have it.
         import numpy as np  # noqa: F401
 
@@ -47,40 +54,54 @@ class _Warmth:
         import tracer.session.runner
         import tracer.session.trace
         import tracer.wire.decode  # noqa: F401
-        from tests.kernel import forkserver
         from tests.kernel.warm import WarmSets, warm_loader
 
-        directory = Path(tempfile.mkdtemp(prefix="zt-warm-"))
-        self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        sets = WarmSets(directory)
-        self.facts = {f"{name} s": round(s, 2) for name, s in sets.load_seconds.items()}
-        self._stack.enter_context(warm_loader(sets))
-        server = forkserver.start(directory)
-        self._stack.callback(os.waitpid, server, 0)
-        self._stack.callback(os.kill, server, signal.SIGKILL)
-        path = os.environ["PATH"]
-        self._stack.callback(os.environ.__setitem__, "PATH", path)
-        os.environ["PATH"] = f"{directory}:{path}"
-        self.is_on = True
+        if self._sets is None:
+            self._sets = WarmSets(self._directory)
+            self.load_seconds = self._sets.load_seconds
+            self._stack.enter_context(warm_loader(self._sets))
+            path = os.environ["PATH"]
+            self._stack.callback(os.environ.__setitem__, "PATH", path)
+            os.environ["PATH"] = f"{self._directory}:{path}"
+        elif len(self._sets) >= sets:
+            return
+        while len(self._sets) < sets:
+            self._sets.add()
+        # A server knows what was loaded when it was forked.
+        self._end_server()
+        self._server = forkserver.start(self._directory)
 
-    def switch_off(self) -> None:
+    def have_none(self) -> None:
+        """Be as any other process: the next trace compiles for itself."""
+        self._end_server()
         self._stack.close()
-        self.is_on = False
+        self._sets = None
+
+    def close(self) -> None:
+        self.have_none()
+        shutil.rmtree(self._directory)
+
+    def _end_server(self) -> None:
+        if self._server is not None:
+            os.kill(self._server, signal.SIGKILL)
+            os.waitpid(self._server, 0)
+            self._server = None
 
 
 @pytest.fixture(scope="session")
-def _warmth() -> Iterator[_Warmth]:
+def warmth() -> Iterator[_Warmth]:
     warmth = _Warmth()
     yield warmth
-    warmth.switch_off()
+    warmth.close()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _warm(request: pytest.FixtureRequest, _warmth: _Warmth) -> None:
-    if any(mark.name == "cold" for mark in request.node.iter_markers()):
-        _warmth.switch_off()
+def _warm(request: pytest.FixtureRequest, warmth: _Warmth) -> None:
+    marks = {mark.name: mark for mark in request.node.iter_markers()}
+    if "cold" in marks:
+        warmth.have_none()
     else:
-        _warmth.switch_on()
+        warmth.have(marks["traces_at_a_time"].args[0] if "traces_at_a_time" in marks else 1)
 
 
 @pytest.fixture

@@ -49,6 +49,9 @@ class WarmSets:
         )
         return job.result()
 
+    def __len__(self) -> int:
+        return len(self._sets)
+
     def add(self) -> None:
         """Load one more set, so that two traces can run at a time."""
         self._sets.append(self._load())

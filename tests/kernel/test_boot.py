@@ -1,0 +1,79 @@
+"""What zomtrace says where the kernel allows or lacks something, from a cold start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.live.require import require, require_program, require_root
+from tests.live.zomtrace_process import run_zomtrace
+from tracer.kernel.loader import LOCKDOWN
+from tracer.kernel.plan import kprobes_unavailable
+
+pytestmark = pytest.mark.cold
+
+Fact = Callable[[str, object], None]
+
+
+def _lockdown() -> str:
+    """The level that is on: none, integrity or confidentiality."""
+    try:
+        text = LOCKDOWN.read_text()
+    except OSError:
+        return "none"
+    return text.partition("[")[2].partition("]")[0]
+
+
+@pytest.mark.subject("lockdown")
+def test_integrity_does_not_stop_a_trace_and_confidentiality_is_named(fact: Fact) -> None:
+    require_root()
+    level = _lockdown()
+    require("lockdown", level != "none", "this kernel was booted without lockdown=")
+    if level == "integrity":
+        result = run_zomtrace("run", "--", "sh", "-c", "exit 7", within_s=100)
+        assert result.stop["init_exit_code"] == 7
+        hooks = {hook["name"]: hook["source"] for hook in result.report["hooks"]}
+        assert hooks["reap"] == "kprobe:release_task"
+    else:
+        result = run_zomtrace("run", "--", "true", status=69, within_s=100)
+        assert result.stdout == b""
+        assert "confidentiality" in result.stderr
+    fact(f"lockdown={level}", "works" if level == "integrity" else "exit 69, said why")
+
+
+@pytest.mark.subject("no BTF")
+def test_a_kernel_without_btf_is_one_clear_line(fact: Fact) -> None:
+    require_root()
+    require_program("unshare", "unshare")
+    zomtrace = require_program("zomtrace", "zomtrace")
+    hide = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", hide, "sh", zomtrace, "run", "--", "true"],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 69, done.stderr
+    assert done.stdout == ""
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith("zomtrace: ")
+    assert "BTF" in first
+    assert len(rest) <= 1
+    fact("without BTF", first.removeprefix("zomtrace: "))
+
+
+@pytest.mark.subject("doctor")
+def test_doctor_prints_the_plan_of_this_kernel(fact: Fact) -> None:
+    require_root()
+    require("kprobes", kprobes_unavailable() is None, str(kprobes_unavailable()))
+    require("BPF", _lockdown() != "confidentiality", "this kernel is locked down")
+    zomtrace = require_program("zomtrace", "zomtrace")
+    done = subprocess.run(
+        [zomtrace, "doctor", "--json"], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    hooks = {hook["name"]: hook["source"] for hook in told["hooks"]}
+    assert hooks["reap"] == "kprobe:release_task"
+    assert hooks["teardown_end"] == "kretprobe:zap_pid_ns_processes"

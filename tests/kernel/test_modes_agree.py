@@ -1,0 +1,122 @@
+"""The same workload traced with and without kprobes, at the same time."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.live.require import require, require_program
+from tests.live.truth import Truth
+from tests.live.waiting import wait_for
+from tests.live.workloads import workload
+from tests.live.zomtrace_process import Json, Result, Zomtrace
+from tracer.kernel.plan import kprobes_unavailable
+from tracer.session.workload import HeldWorkload
+
+pytestmark = [pytest.mark.traces_at_a_time(2), pytest.mark.subject("modes agree")]
+
+_VERDICTS = (
+    "ns_pid", "comm", "end", "exit_code", "term_signal", "cause", "sender_host_pid",
+    "sender_comm", "trigger_host_pid", "stop_signal_seen", "stop_signal_disposition", "reap_kind",
+    "reaper_host_pid", "reaper_comm",
+)  # fmt: skip
+_OF_A_STOP = (
+    "init_host_pid", "init_comm", "stop_signal", "stop_signal_result", "stop_sender_comm",
+    "stop_sender_chain", "escalated", "outcome", "init_exit_code", "init_term_signal", "sigkilled",
+    "signalled", "exited", "already_zombie", "survived", "members",
+)  # fmt: skip
+_CASES = {
+    "wait": (("classic_waits", "wait", 31), None),
+    "handler": (("classic_waits", "handler", 31), None),
+    "ignored": (("classic_waits", "ignored", 31), None),
+    "nocldwait": (("classic_waits", "nocldwait", 31), None),
+    "double-fork": (("classic_waits", "double", 31), None),
+    "orphans-of-a-thread": (("classic_orphans", "thread", 13), None),
+    "orphans-below-a-subreaper": (("tini", "-s", "--", "classic_orphans", "subreaper", 13), None),
+    "b-dies-and-c-moves": (("classic_bc", 7, 700, "die"), None),
+    "leaders": (("classic_leader", 5, 700), signal.SIGTERM),
+    "no-forwarding": (("classic_fwd", 13, "handler"), signal.SIGTERM),
+    "tini-forwards": (("tini", "-s", "-g", "--", "classic_fwd", 13, "handler"), signal.SIGTERM),
+    "killed": (("classic_fwd", 13, "handler"), signal.SIGKILL),
+}
+
+
+@pytest.fixture(autouse=True)
+def _kprobes() -> None:
+    require("kprobes", kprobes_unavailable() is None, str(kprobes_unavailable()))
+
+
+def _argv(words: tuple[object, ...]) -> list[str]:
+    argv = []
+    for word in map(str, words):
+        if word == "tini":
+            argv.append(str(require_program("tini", "tini")))
+        else:
+            argv.append(str(workload(word)) if word.startswith("classic_") else word)
+    return argv
+
+
+def _traced_twice(
+    argv: list[str], stop: signal.Signals | None, truth: Truth
+) -> tuple[Result, Result]:
+    environment = {"ZT_TRUTH": str(truth.path)}
+    with HeldWorkload(argv, environment=environment) as held:
+        inum = str(held.container.pidns_inum)
+        options = ("--pidns", inum, "--min-zombie", "0.3")
+        with Zomtrace(*options) as exact, Zomtrace(*options, "--no-kprobes") as plain:
+            exact.wait_attached()
+            plain.wait_attached()
+            held.release()
+            if stop is not None:
+                wait_for(lambda: truth.is_ready, f"{argv[0]} is ready", within_s=30)
+                held.send(stop)
+            held.reap()
+            return exact.finish(), plain.finish()
+
+
+def _by_pid(result: Result) -> dict[int, Json]:
+    return {process["host_pid"]: process for process in result.report["processes"]}
+
+
+def _verdicts(result: Result) -> dict[int, dict[str, object]]:
+    return {
+        host_pid: {name: process[name] for name in _VERDICTS}
+        for host_pid, process in _by_pid(result).items()
+    }
+
+
+@pytest.mark.parametrize("case", _CASES)
+def test_both_modes_tell_the_same_and_reap_times_are_bounds(
+    case: str, tmp_path: Path, fact: Callable[[str, object], None]
+) -> None:
+    words, stop = _CASES[case]
+    exact, plain = _traced_twice(_argv(words), stop, Truth(tmp_path / "truth"))
+    for result in (exact, plain):
+        assert result.report["lost"] == {}
+    assert _verdicts(exact) == _verdicts(plain)
+    assert [{name: one[name] for name in _OF_A_STOP} for one in exact.report["stops"]] == [
+        {name: one[name] for name in _OF_A_STOP} for one in plain.report["stops"]
+    ]
+    assert exact.codes == plain.codes
+    assert [sorted(one["host_pids"]) for one in exact.report["findings"]] == [
+        sorted(one["host_pids"]) for one in plain.report["findings"]
+    ]
+
+    exact_reaps = {line["host_pid"]: line for line in exact.of_kind("reap")}
+    plain_reaps = {line["host_pid"]: line for line in plain.of_kind("reap")}
+    assert set(exact_reaps) == set(plain_reaps) == set(_by_pid(exact))
+    assert {line["precision"] for line in plain_reaps.values()} <= {"upper_bound"}
+    late = []
+    for host_pid, line in exact_reaps.items():
+        other = plain_reaps[host_pid]
+        assert line["reap_kind"] == other["reap_kind"]
+        if line["precision"] == "exact":
+            assert line["boot_ns"] <= other["boot_ns"]
+            late.append((other["boot_ns"] - line["boot_ns"]) / 1e6)
+    assert late, "no reap was exact"
+    late.sort()
+    fact("plain reaps late ms", {"median": round(late[len(late) // 2], 2),
+                                 "max": round(late[-1], 2)})  # fmt: skip
