@@ -135,7 +135,7 @@ def test_teardown_waits_for_a_parent_outside() -> None:
     assert result.stop["teardown_ns"] > 1e9
     finding = result.finding("ZT107")
     assert put in finding["host_pids"]
-    assert "came from outside" in finding["detail"]
+    assert "put in from outside" in finding["detail"]
     assert f"inject (host pid {parent.pid})" in finding["detail"]
 
 
@@ -157,11 +157,7 @@ def test_teardown_waits_for_a_frozen_task() -> None:
     require("freezer", (FREEZER / "cgroup.procs").exists(), "no cgroup v1 freezer here")
     cgroup = FREEZER / f"zt-frozen-{os.getpid()}"
     with blaming("hung") as trace:
-        victim = next(
-            line["host_pid"]
-            for line in trace.lines_so_far()
-            if line["kind"] == "fork" and line["parent_host_pid"] == init_of(trace)
-        )
+        victim = trace.wait_event("fork", parent_host_pid=init_of(trace))["host_pid"]
         cgroup.mkdir()
         try:
             (cgroup / "cgroup.procs").write_text(str(victim))

@@ -1,58 +1,212 @@
-"""ZT302: forks that failed."""
+"""ZT301, ZT302: a pids limit that is nearly or quite reached, and who fills it."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from tracer.correlate import wording
 from tracer.correlate.correlator import Correlator
+from tracer.correlate.evidence import PidsReading, pids_readings
 from tracer.correlate.findings.make import is_complete, make_finding
+from tracer.correlate.state import ProcessState
+from tracer.correlate.zombies import responsible_for
+from tracer.model.events import ForkFailedEvent
 from tracer.model.report import Finding
 
+NEAR = 0.8
+"""From this share of its limit on a cgroup counts as nearly full."""
+
+_RATE_OVER_NS = 60_000_000_000
 _MEANING = {
-    errno.EAGAIN: "a pids limit was reached (pids.max, pid_max or RLIMIT_NPROC)",
-    errno.ENOMEM: "out of memory, or the namespace's init is gone",
+    errno.EAGAIN: "a limit of tasks was reached (pids.max, pid_max, threads-max or RLIMIT_NPROC)",
+    errno.ENOMEM: "memory ran out, or the namespace's init is gone",
 }
 
 
 def find_pid_shortage(correlator: Correlator) -> Iterator[Finding]:
-    """One finding for each caller whose forks failed, by error."""
-    groups: dict[tuple[int, int], int] = {}
+    """Limits nearly reached; then forks that failed, by caller or by count."""
+    for container_id, readings in pids_readings(correlator).items():
+        fullest = max(
+            (level for reading in readings for level in reading if level.limit is not None),
+            key=lambda level: level.share,
+            default=None,
+        )
+        refused = _refused(readings)
+        if fullest is not None and (fullest.share >= NEAR or refused):
+            yield _near_limit(correlator, container_id, readings, fullest)
+        if refused and not correlator.fork_failures:
+            yield _counted_failures(correlator, container_id, fullest, refused)
+    yield from _failures_by_caller(correlator)
+
+
+def _near_limit(
+    correlator: Correlator,
+    container_id: str,
+    readings: Sequence[Sequence[PidsReading]],
+    fullest: PidsReading,
+) -> Finding:
+    zombies = _zombies_at(correlator, container_id, fullest.boot_ns)
+    label = _label(correlator, container_id)
+    limit = fullest.limit or 0
+    whose = "its own cgroup" if fullest.depth == 0 else "a cgroup above its own"
+    detail = (
+        f"pids.current was {fullest.current} of pids.max {limit} ({fullest.share:.0%}) in {whose},"
+        f" {fullest.path}. {_zombies_share(correlator, zombies, fullest.current)}"
+        f"{_exhaustion(readings, fullest)}"
+    )
+    advice = (
+        f"Have {_makers(correlator, zombies)[0]} wait for its children: zombies keep their pids"
+        " until they are reaped. A higher limit only puts it off."
+        if zombies
+        else "Find what makes so many tasks (threads count too), or raise the limit: `docker run"
+        " --pids-limit`, podPidsLimit of the kubelet, TasksMax of systemd."
+    )
+    return make_finding(
+        "ZT301",
+        title=f"{label} had {fullest.current} of its {limit} pids in use",
+        detail=detail,
+        advice=advice,
+        states=zombies,
+        complete=is_complete(correlator, zombies, fullest.boot_ns),
+    )
+
+
+def _zombies_share(correlator: Correlator, zombies: list[ProcessState], current: int) -> str:
+    if not zombies:
+        return "None of them were zombies."
+    makers = ", ".join(_makers(correlator, zombies)[:2])
+    return (
+        f"{wording.count(len(zombies), 'zombie')} made up {len(zombies) / max(current, 1):.0%} of"
+        f" it, children of {makers}."
+    )
+
+
+def _makers(correlator: Correlator, zombies: list[ProcessState]) -> list[str]:
+    parents = Counter(responsible_for(zombie) for zombie in zombies)
+    names = []
+    for key, _ in parents.most_common():
+        state = correlator.table.get(key)
+        comm = correlator.table.comm_of(key)
+        if state is not None:
+            names.append(wording.named(state))
+        elif key is not None:
+            names.append(f"{comm or 'a process'} (host pid {key.host_pid})")
+    return names or ["their parent"]
+
+
+def _exhaustion(readings: Sequence[Sequence[PidsReading]], fullest: PidsReading) -> str:
+    limit = fullest.limit or 0
+    if fullest.current >= limit:
+        return " It was full."
+    track = [
+        level
+        for reading in readings
+        for level in reading
+        if level.path == fullest.path and level.boot_ns <= fullest.boot_ns
+    ]
+    recent = [one for one in track if one.boot_ns >= fullest.boot_ns - _RATE_OVER_NS]
+    first, last = recent[0], recent[-1]
+    grown, over_ns = last.current - first.current, last.boot_ns - first.boot_ns
+    if grown <= 0 or over_ns <= 0:
+        return ""
+    left_ns = (limit - last.current) * over_ns // grown
+    rate = grown * 1e9 / over_ns
+    return (
+        f" It grew by {rate:.1f} a second over {wording.seconds(over_ns)}: at that rate it is full"
+        f" after another {wording.seconds(left_ns)}."
+    )
+
+
+def _refused(readings: Sequence[Sequence[PidsReading]]) -> int:
+    # Newer kernels count a refusal at every level up to the limited one, older
+    # ones where the fork was tried: the largest growth is the number either way.
+    growth: dict[str, tuple[int, int]] = {}
+    for reading in readings:
+        for level in reading:
+            if level.refused is not None:
+                first, _ = growth.get(level.path, (level.refused, 0))
+                growth[level.path] = (first, level.refused)
+    return max((last - first for first, last in growth.values()), default=0)
+
+
+def _counted_failures(
+    correlator: Correlator, container_id: str, fullest: PidsReading | None, refused: int
+) -> Finding:
+    label = _label(correlator, container_id)
+    where, zombies = "", []
+    if fullest is not None:
+        zombies = _zombies_at(correlator, container_id, fullest.boot_ns)
+        where = (
+            f" The fullest was {fullest.path}: {fullest.current} of {fullest.limit}."
+            f" {_zombies_share(correlator, zombies, fullest.current)}"
+        )
+    return make_finding(
+        "ZT302",
+        title=f"{wording.count(refused, 'fork')} of {label} {wording.was_or_were(refused)} refused",
+        detail=(
+            f"pids.events counted {wording.count(refused, 'fork')} refused with EAGAIN for want of"
+            f" pids.{where} Whose they were this kernel does not tell (it has no kprobes)."
+        ),
+        advice=_advice(zombies),
+        states=zombies,
+        complete=is_complete(correlator, zombies, correlator.begin_ns or 0),
+    )
+
+
+def _failures_by_caller(correlator: Correlator) -> Iterator[Finding]:
+    groups: dict[tuple[int, int], list[ForkFailedEvent]] = {}
     for event in correlator.fork_failures:
-        groups[event.process.host_pid, event.errno] = (
-            groups.get((event.process.host_pid, event.errno), 0) + 1
-        )
-    for (host_pid, number), failures in groups.items():
-        event = next(
-            e for e in correlator.fork_failures
-            if e.process.host_pid == host_pid and e.errno == number
-        )
+        groups.setdefault((event.process.host_pid, event.errno), []).append(event)
+    for (host_pid, number), events in groups.items():
+        event = events[0]
         caller = correlator.table.get(event.process.key)
-        zombies = [
-            s for s in correlator.table
-            if s.zombie is not None
-            and s.zombie.begin_ns <= event.boot_ns
-            and (s.reap is None or s.reap.boot_ns > event.boot_ns)
-            and s.snapshot.pidns_inum == event.process.pidns_inum
-        ]
-        share = (
-            f" At the first failure {wording.count(len(zombies), 'zombie')} took up pids."
-            if zombies else ""
+        container = correlator.scopes.container_of(event.process)
+        zombies = (
+            _zombies_at(correlator, container.id, event.boot_ns) if container is not None else []
         )
         name = errno.errorcode.get(number, str(number))
+        share = (
+            f" At the first failure {wording.count(len(zombies), 'zombie')} took up pids, children"
+            f" of {_makers(correlator, zombies)[0]}."
+            if zombies
+            else ""
+        )
         yield make_finding(
             "ZT302",
             title=f"{event.process.comm} could not fork: {name}",
             detail=(
-                f"{wording.count(failures, 'fork')} of {event.process.comm}"
-                f" (host pid {host_pid}) failed with {name}:"
-                f" {_MEANING.get(number, 'see clone(2)')}.{share}"
+                f"{wording.count(len(events), 'fork')} of {event.process.comm} (host pid"
+                f" {host_pid}) failed with {name}: {_MEANING.get(number, 'see clone(2)')}.{share}"
             ),
-            advice=(
-                "Zombies count against pids.max: have their parent wait for them."
-                if zombies else "Raise the pids limit, or find who makes so many processes."
-            ),
-            states=[caller] if caller is not None else [],
+            advice=_advice(zombies),
+            states=[caller, *zombies] if caller is not None else zombies,
             complete=is_complete(correlator, [], event.boot_ns),
         )
+
+
+def _advice(zombies: list[ProcessState]) -> str:
+    if zombies:
+        return "Zombies count against pids.max: have their parent wait for them."
+    return "Raise the pids limit, or find who makes so many tasks (threads count too)."
+
+
+def _zombies_at(correlator: Correlator, container_id: str, boot_ns: int) -> list[ProcessState]:
+    found = []
+    for state in correlator.table:
+        if state.zombie is None or state.zombie.begin_ns > boot_ns:
+            continue
+        if state.reap is not None and state.reap.boot_ns <= boot_ns:
+            continue
+        container = correlator.scopes.container_of(state.snapshot)
+        if container is not None and container.id == container_id:
+            found.append(state)
+    return sorted(found, key=lambda state: state.key)
+
+
+def _label(correlator: Correlator, container_id: str) -> str:
+    for container in correlator.scopes.containers:
+        if container.id == container_id:
+            return container.label
+    return container_id[:12]

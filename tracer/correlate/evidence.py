@@ -1,0 +1,205 @@
+"""Readings of cgroups and /proc, as verdicts use them: read, never concluded.
+
+An observation says what somebody read at one moment; these say it in the words
+of a sentence. Where nothing was read they say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tracer.correlate.correlator import Correlator
+from tracer.model.events import ObservationEvent
+from tracer.model.identity import ProcessKey
+
+_STATES = {
+    "R": "running",
+    "S": "asleep",
+    "D": "in uninterruptible sleep (state D)",
+    "T": "stopped",
+    "t": "stopped by a tracer",
+    "Z": "a zombie",
+    "I": "idle",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PidsReading:
+    """One level of the pids controller at one moment.
+
+    Args:
+        boot_ns: When.
+        depth: 0 is the container's own cgroup, 1 its parent, ...
+        path: The cgroup's directory.
+        current: How many tasks it counted.
+        limit: pids.max; None without one.
+        refused: How many forks it had counted as refused, or None.
+    """
+
+    boot_ns: int
+    depth: int
+    path: str
+    current: int
+    limit: int | None
+    refused: int | None
+
+    @property
+    def share(self) -> float:
+        """How full it was, 0 to 1."""
+        return self.current / self.limit if self.limit else 0.0
+
+
+def pids_readings(correlator: Correlator) -> dict[str, list[list[PidsReading]]]:
+    """Every reading of the pids controller: container id -> readings, each by level."""
+    found: dict[str, list[list[PidsReading]]] = {}
+    for event in _readings(correlator, "cgroup"):
+        values = event.values
+        if values.get("controller") == "pids":
+            found.setdefault(str(values.get("container_id")), []).append(
+                [
+                    PidsReading(
+                        event.boot_ns, depth, str(one["path"]), int(one["current"]),
+                        one.get("limit"), one.get("refused"),
+                    )
+                    for depth, one in enumerate(values["levels"])
+                ]
+            )  # fmt: skip
+    return found
+
+
+def say_whose_memory_limit(correlator: Correlator, container_id: str | None) -> str:
+    """Say which level's memory limit was reached while something was killed for it.
+
+    Two levels may both have reached theirs: then both are named.
+
+    Source:
+        v2 counts ``oom`` in memory.events.local of the level whose limit could not
+        be kept; v1 counts ``memory.failcnt`` there.
+    """
+    readings = [
+        event.values["levels"]
+        for event in _readings(correlator, "cgroup")
+        if event.values.get("controller") == "memory"
+        and event.values.get("container_id") == container_id
+    ]
+    if len(readings) < 2:
+        return ""
+    before = {str(one["path"]): one for one in readings[0]}
+    after = {str(one["path"]): one for reading in readings[1:] for one in reading}
+    reached = [
+        _name_level(depth, one)
+        for depth, one in enumerate(after.values())
+        if _grew(before.get(str(one["path"])), one, "reached") and one.get("limit") is not None
+    ]
+    if len(reached) == 1:
+        return f" The limit was {reached[0]}."
+    if reached:
+        return (
+            f" More than one limit was reached, {' and '.join(reached)}: which one it was for"
+            " cannot be told."
+        )
+    if any(_grew(before.get(path), one, "kills") for path, one in after.items()):
+        limits = [one for one in after.values() if one.get("limit") is not None]
+        if all(one.get("reached") is not None for one in limits):
+            return " No limit of its cgroups was reached: it was the host's memory that ran out."
+    return ""
+
+
+def _grew(before: Mapping[str, Any] | None, after: Mapping[str, Any], key: str) -> bool:
+    new, old = after.get(key), (before or {}).get(key)
+    return isinstance(new, int) and new > (old if isinstance(old, int) else 0)
+
+
+def _name_level(depth: int, level: Mapping[str, Any]) -> str:
+    size = f"{int(level['limit']) / (1 << 20):.0f} MiB"
+    path = str(level["path"])
+    if depth == 0:
+        return f"the container's own ({size}, {path})"
+    if "/pod" in path.rpartition("/")[2] or "pod" in path.rpartition("/")[2]:
+        return f"its pod's ({size}, {path})"
+    return f"that of a cgroup above it ({size}, {path})"
+
+
+def say_what_a_parent_does(correlator: Correlator, parent: ProcessKey | None) -> str:
+    """Say whether whoever must reap waits, and what it is blocked in."""
+    values = _about(correlator, parent, "parent")
+    if values is None:
+        return ""
+    state = _STATES.get(str(values.get("state")), f"in state {values.get('state')}")
+    where = values.get("syscall") or values.get("wchan")
+    doing = f"{state} in {where}" if where else state
+    waiting = values.get("is_waiting")
+    if waiting is None:
+        return f"it was {doing}"
+    if waiting:
+        return f"it was waiting for a child, but not for these ({doing})"
+    return f"it was waiting for no child: {doing}"
+
+
+def say_which_threads_live(correlator: Correlator, leader: ProcessKey) -> str:
+    """Name the threads that live on after a leader, and what each is blocked in."""
+    values = _about(correlator, leader, "threads")
+    threads = values.get("threads") if values is not None else None
+    if not threads:
+        return ""
+    parts = [_say_thread(thread) for thread in threads[:3]]
+    more = len(threads) - len(parts)
+    return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+
+
+def _say_thread(thread: Mapping[str, Any]) -> str:
+    where = thread.get("syscall") or thread.get("wchan")
+    return f"{thread['comm']} (tid {thread['host_tid']}{f', in {where}' if where else ''})"
+
+
+def say_how_held(correlator: Correlator, holder: ProcessKey) -> str:
+    """Say why a process was not gone yet while a teardown waited for it."""
+    values = _about(correlator, holder, "holder")
+    if values is None:
+        return ""
+    if values.get("is_frozen"):
+        return "it was in a frozen cgroup, where not even SIGKILL reaches it"
+    state = str(values.get("state"))
+    where = values.get("wchan") or values.get("syscall")
+    if state == "D":
+        return f"it was {_STATES['D']}{f' in {where}' if where else ''}"
+    parent = values.get("parent")
+    if state == "Z" and parent is not None:
+        doing = _STATES.get(str(parent.get("state")), "")
+        call = f" in {parent['syscall']}" if parent.get("syscall") else ""
+        return (
+            f"it was a zombie already, and {parent['comm']} (host pid {parent['host_pid']}),"
+            f" which must reap it, was {doing}{call}"
+        )
+    return f"it was {_STATES.get(state, f'in state {state}')}{f' in {where}' if where else ''}"
+
+
+def command_of(correlator: Correlator, key: ProcessKey | None) -> str | None:
+    """The command line of a process that sent a signal, where it was read in time."""
+    for event in _readings(correlator, "proc"):
+        if key is not None and event.about == key and "reading" not in event.values:
+            return str(event.values.get("cmdline"))
+    return None
+
+
+def say_command(correlator: Correlator, key: ProcessKey | None) -> str:
+    """A sender's command line as a sentence."""
+    command = command_of(correlator, key)
+    return f" It ran as: {command}" if command else ""
+
+
+def _about(
+    correlator: Correlator, key: ProcessKey | None, reading: str
+) -> Mapping[str, Any] | None:
+    found = None
+    for event in _readings(correlator, "proc"):
+        if key is not None and event.about == key and event.values.get("reading") == reading:
+            found = event.values
+    return found
+
+
+def _readings(correlator: Correlator, source: str) -> Iterator[ObservationEvent]:
+    observations: Iterable[ObservationEvent] = correlator.observations
+    return (event for event in observations if event.source == source)

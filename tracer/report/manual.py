@@ -1,0 +1,102 @@
+"""The page of a finding, from its text in docs/findings, laid out for a terminal.
+
+The texts are Markdown of a plain kind: headings, paragraphs, lists, fenced code,
+code and emphasis inside a line. Links keep their words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tracer.errors import ZomtraceError
+from tracer.model.verdicts import FINDING_KINDS
+from tracer.report.page import DEFAULT_WIDTH, Page, Span, Style, column
+
+_FENCE = "```"
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+_ITEM = re.compile(r"(?P<mark>[-*]|\d+\.) +(?P<text>.*)")
+_CODE_INDENT = 4
+
+
+def read_manual(code: str) -> str:
+    """Read the text of one finding's page: in the wheel, else in the checkout.
+
+    Raises:
+        ZomtraceError: The installation is broken.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for directory in (package / "_docs", package.parent / "docs" / "findings"):
+        path = directory / f"{code}.md"
+        if path.is_file():
+            return path.read_text(encoding="utf-8")
+    raise ZomtraceError(
+        f"the page of {code} is missing beside {package}", hint="install zomtrace again"
+    )
+
+
+def manual_page(text: str, *, width: int = DEFAULT_WIDTH) -> Page:
+    """Lay a text out; code keeps its lines, everything else is wrapped."""
+    page = Page(width)
+    for kind, block in _blocks(text):
+        if kind == "title":
+            page.text(block, style=Style.STRONG)
+        elif kind == "heading":
+            page.heading(block)
+        elif kind == "code":
+            page.blank()
+            for line in block.split("\n"):
+                page.add(Span(" " * _CODE_INDENT), Span(line, Style.NAME))
+        elif kind == "item":
+            mark, _, words = block.partition(" ")
+            page.entry((Span(f"  {mark} "),), _inline(words))
+        else:
+            page.blank()
+            page.text(_inline(block))
+    return page
+
+
+def contents_page(*, width: int = DEFAULT_WIDTH) -> Page:
+    """List the findings there are."""
+    page = Page(width)
+    for kind in FINDING_KINDS.values():
+        page.entry(
+            (Span(f"{kind.code}  ", Style.STRONG), column(kind.name, 24, Style.NAME), Span(" ")),
+            kind.meaning,
+        )
+    return page
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    kind, gathered = "paragraph", list[str]()
+    is_code = False
+    for line in text.split("\n"):
+        if line.startswith(_FENCE):
+            if gathered or is_code:
+                yield (
+                    "code" if is_code else kind,
+                    "\n".join(gathered) if is_code else " ".join(gathered),
+                )
+            is_code, gathered, kind = not is_code, [], "paragraph"
+            continue
+        if is_code:
+            gathered.append(line)
+            continue
+        item = _ITEM.match(line)
+        is_heading = line.startswith("#")
+        if gathered and (not line.strip() or item is not None or is_heading):
+            yield kind, " ".join(gathered)
+            kind, gathered = "paragraph", []
+        if is_heading:
+            yield "title" if line.startswith("# ") else "heading", line.lstrip("# ")
+        elif item is not None:
+            kind, gathered = "item", [f"{item['mark']} {item['text']}"]
+        elif line.strip():
+            gathered.append(line.strip())
+    if gathered:
+        yield kind, " ".join(gathered)
+
+
+def _inline(text: str) -> str:
+    return _LINK.sub(r"\1", text).replace("**", "").replace("`", "")
