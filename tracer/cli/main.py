@@ -25,8 +25,11 @@ _COMMANDS = {
     "stop": "tracer.cli.stop",
     "record": "tracer.cli.record",
     "report": "tracer.cli.report",
+    "why": "tracer.cli.why",
+    "export": "tracer.cli.export",
     "zombies": "tracer.cli.zombies",
     "demo": "tracer.cli.demo",
+    "explain": "tracer.cli.explain",
     "doctor": "tracer.cli.doctor",
 }
 _INTERRUPTED = 130
