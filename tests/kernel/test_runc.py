@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.adopted import AdoptedContainer, adopted, cgroup_of
+from tests.live.adopted import adopted, cgroup_of
 from tests.live.containers_at_work import pick
 from tests.live.require import require
 from tests.live.runc import Runc
@@ -37,20 +37,18 @@ def _has_memory_controller() -> bool:
     )
 
 
-def _stop(result_stops: list[dict[str, object]], container: AdoptedContainer) -> dict[str, object]:
-    (stop,) = [one for one in result_stops if one["container_id"] == container.id]
-    return stop
-
-
-def test_an_end_a_stop_with_grace_and_a_stop_in_one_trace(runtime: Runc) -> None:
+def test_an_end_a_stop_and_a_grace_that_runs_out_in_one_trace(runtime: Runc) -> None:
+    leaves_on_usr1 = ["sh", "-c", "trap 'exit 7' USR1; sleep 1000 & echo ready; wait"]
     with ExitStack() as stack:
-        by_itself = stack.enter_context(adopted(runtime, ["sh", "-c", "read x; exit 7"]))
+        leaves = stack.enter_context(adopted(runtime, leaves_on_usr1))
         obeys = stack.enter_context(adopted(runtime, ["family", "3", "5", "exit"]))
         refuses = stack.enter_context(adopted(runtime, ["sleep", "1000"]))
         obeys.wait_journal("ready")
-        trace = stack.enter_context(
-            Zomtrace("-c", ",".join((obeys.id, refuses.id)))
-        ).wait_attached()
+        leaves.wait_journal("ready")
+        targets = f"{leaves.id},{obeys.id},{refuses.id}"
+        trace = stack.enter_context(Zomtrace("-c", targets)).wait_attached()
+        os.kill(leaves.pid, signal.SIGUSR1)
+        assert leaves.reap() == 7 << 8
         runtime.cli("kill", obeys.id, "TERM")
         assert obeys.reap() == 0
         runtime.cli("kill", refuses.id, "TERM")
@@ -58,12 +56,16 @@ def test_an_end_a_stop_with_grace_and_a_stop_in_one_trace(runtime: Runc) -> None
         runtime.cli("kill", refuses.id, "KILL")
         assert refuses.reap() == signal.SIGKILL
         result = trace.finish()
-        assert by_itself.pid not in {one["host_pid"] for one in result.report["processes"]}
-    obeyed = _stop(result.report["stops"], obeys)
-    assert pick(obeyed, "init_exit_code", "members", "sigkilled", "already_zombie", "escalated") == {
-        "init_exit_code": 0, "members": 8, "sigkilled": 5, "already_zombie": 3, "escalated": False,
+    left, obeyed, refused = (
+        next(one for one in result.report["stops"] if one["container_id"] == container.id)
+        for container in (leaves, obeys, refuses)
+    )
+    assert pick(left, "init_exit_code", "members", "sigkilled", "stop_signal") == {
+        "init_exit_code": 7, "members": 1, "sigkilled": 1, "stop_signal": None,
     }  # fmt: skip
-    refused = _stop(result.report["stops"], refuses)
+    assert pick(obeyed, "init_exit_code", "sigkilled", "already_zombie", "escalated") == {
+        "init_exit_code": 0, "sigkilled": 5, "already_zombie": 3, "escalated": False,
+    }  # fmt: skip
     assert pick(refused, "stop_signal", "stop_signal_result", "escalated", "init_cause") == {
         "stop_signal": "SIGTERM", "stop_signal_result": "ignored", "escalated": True,
         "init_cause": "grace_expired",
