@@ -84,9 +84,9 @@ def open_replay(
     )
 
 
-def tell_cuts(replay: Replay) -> None:
+def tell_cuts(cuts: Sequence[tuple[Path, int]]) -> None:
     """Say where a capture stops that was not ended in order."""
-    for path, offset in replay.cuts:
+    for path, offset in cuts:
         click.echo(
             f"zomtrace: {path}: not ended: still being written, or its recorder was killed or ran"
             f" out of disk; read up to byte {offset}, its last whole batch",

@@ -59,5 +59,5 @@ def command(
         min_zombie_s=min_zombie_s,
     )
     report = replay.conclude()
-    tell_cuts(replay)
+    tell_cuts(replay.cuts)
     out.finish(report)

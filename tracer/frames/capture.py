@@ -69,8 +69,13 @@ class Capture:
     @property
     def is_cut(self) -> bool:
         """Whether it was not ended in order; everything up to there is read."""
+        return bool(self.cuts)
+
+    @property
+    def cuts(self) -> tuple[tuple[Path, int], ...]:
+        """Where its files stop that were not ended, as (path, offset)."""
         self.report()
-        return bool(self._replay.cuts)
+        return tuple(self._replay.cuts)
 
     def report(
         self,

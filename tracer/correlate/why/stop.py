@@ -1,0 +1,259 @@
+"""Why one container or namespace ended, and how its stop went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tracer.correlate.why.evidence import Evidence, members_of
+from tracer.correlate.why.words import (
+    CAUSES,
+    by_fate,
+    call_words,
+    chain_words,
+    name_counts,
+    others,
+    seconds,
+    sender_words,
+)
+from tracer.model.events import SignalEvent
+from tracer.model.report import ProcessReport, StopReport
+from tracer.model.signals import Disposition, SignalResult, signal_name
+from tracer.model.verdicts import Cause, StopOutcome
+from tracer.model.why import Why, WhyStep
+
+_ENGINE_ACTIONS = frozenset({"kill", "stop", "die", "oom", "restart"})
+_AROUND_NS = 1_000_000_000
+
+
+def explain_stop(evidence: Evidence, stop: StopReport) -> Why:
+    """Tell how one stop went: who asked, what PID 1 did, what the teardown killed."""
+    report = evidence.report
+    label = stop_label(stop)
+    verb = "end" if stop.trigger == "init_exit" else "stop"
+    if stop.end_boot_ns is None:
+        answer = f"{label} was being stopped when the trace ended."
+    elif stop.outcome is StopOutcome.SURVIVED:
+        answer = f"{label} did not stop: {stop.init_comm} survived the stop signal."
+    else:
+        answer = report.headline if len(report.stops) == 1 else _short_answer(stop)
+    members = members_of(report, stop)
+    concerned = {stop.init_host_pid, *(each.host_pid for each in members)}
+    return Why(
+        question=f"Why did {label} {verb}, and how?",
+        answer=answer,
+        steps=(
+            *begin_steps(evidence, stop, members),
+            *init_end_steps(stop),
+            *_teardown_steps(stop, members),
+        ),
+        findings=tuple(f for f in report.findings if concerned & set(f.host_pids)),
+        complete=stop.complete,
+    )
+
+
+def stop_label(stop: StopReport) -> str:
+    """How to call what was stopped."""
+    if stop.container_name:
+        return stop.container_name
+    return stop.container_id[:12] if stop.container_id else f"PID namespace {stop.pidns_inum}"
+
+
+def _short_answer(stop: StopReport) -> str:
+    took = f" in {seconds(stop.duration_ns)}" if stop.duration_ns is not None else ""
+    killed = f"; {stop.sigkilled} of {stop.members} others were killed" if stop.sigkilled else ""
+    return f"{stop_label(stop)} ended{took}: {stop.init_comm} {_init_fate(stop)}{killed}."
+
+
+def begin_steps(
+    evidence: Evidence, stop: StopReport, members: Sequence[ProcessReport]
+) -> list[WhyStep]:
+    """From who asked for the stop to what became of the request."""
+    steps = list(_engine_steps(evidence, stop))
+    asked = _first_signal(evidence, stop)
+    if asked is not None and stop.stop_signal is not None:
+        steps.append(
+            WhyStep(
+                asked.boot_ns,
+                f"{sender_words(asked)} sent {stop.stop_signal}{call_words(asked)}"
+                f" to {_init(stop)}.",
+            )
+        )
+        steps.append(WhyStep(asked.boot_ns, _what_init_did(stop, asked)))
+        steps += _passing_on_steps(evidence, stop, members, asked)
+    elif stop.stop_signal is None and stop.trigger == "init_exit":
+        steps.append(WhyStep(None, f"Nobody sent {_init(stop)} a stop signal."))
+    return steps
+
+
+def _engine_steps(evidence: Evidence, stop: StopReport) -> Iterator[WhyStep]:
+    end_ns = stop.end_boot_ns or evidence.report.end_boot_ns
+    for event in evidence.observations:
+        values = event.values
+        action = str(values.get("action", ""))
+        if values.get("container_id") != stop.container_id or action not in _ENGINE_ACTIONS:
+            continue
+        if stop.begin_boot_ns - _AROUND_NS <= event.boot_ns <= end_ns + _AROUND_NS:
+            signal = values.get("signal")
+            with_signal = f" with signal {signal}" if signal else ""
+            yield WhyStep(event.boot_ns, f"{event.source} noted: {action}{with_signal}.")
+
+
+def _first_signal(evidence: Evidence, stop: StopReport) -> SignalEvent | None:
+    for annotated in evidence.signals:
+        event = annotated.event
+        if (
+            isinstance(event, SignalEvent)
+            and event.process.host_pid == stop.init_host_pid
+            and event.boot_ns >= stop.begin_boot_ns
+            and signal_name(event.signo) == stop.stop_signal
+        ):
+            return event
+    return None
+
+
+def _what_init_did(stop: StopReport, asked: SignalEvent) -> str:
+    init, name = stop.init_comm, stop.stop_signal
+    if asked.result is SignalResult.IGNORED:
+        if asked.disposition is Disposition.IGNORED:
+            return f"{init} ignores {name}: nothing happened."
+        return (
+            f"The kernel dropped it: {init} is PID 1 of its namespace and has no handler for"
+            f" {name}, and such a signal never reaches a PID 1."
+        )
+    if asked.disposition is Disposition.CAUGHT:
+        return f"{init} has a handler for {name}, and got it."
+    if asked.disposition is Disposition.BLOCKED:
+        return f"{init} had {name} blocked, to take it when it likes (sigwait, signalfd)."
+    if asked.disposition is Disposition.IGNORED:
+        return f"{init} ignores {name}."
+    return f"{init} has no handler for {name}: it dies of it."
+
+
+def _passing_on_steps(
+    evidence: Evidence,
+    stop: StopReport,
+    members: Sequence[ProcessReport],
+    asked: SignalEvent,
+) -> Iterator[WhyStep]:
+    until_ns = stop.kill_boot_ns or stop.init_exit_boot_ns or evidence.report.end_boot_ns
+    there = [
+        each
+        for each in members
+        if each.end_boot_ns is None or each.end_boot_ns > stop.begin_boot_ns
+    ]
+    if not there:
+        return
+    told = [each for each in there if each.stop_signal_seen]
+    if not told:
+        yield WhyStep(
+            None,
+            f"Nobody sent {stop.stop_signal} to the {others(len(there))} ({name_counts(there)}).",
+        )
+    else:
+        first = _first_to(evidence, {(p.host_pid, p.start_boot_ns) for p in told}, asked)
+        by = f"{sender_words(first)} sent" if first is not None else "Somebody sent"
+        rest = len(there) - len(told)
+        left_out = f"; {rest} {'was' if rest == 1 else 'were'} not told" if rest else ""
+        yield WhyStep(
+            first.boot_ns if first is not None else None,
+            f"{by} {stop.stop_signal} on to {name_counts(told)}: {len(told)} of the"
+            f" {others(len(there))}{left_out}.",
+        )
+    ended = [each for each in there if each.end_boot_ns is not None and each.end_boot_ns < until_ns]
+    for how, group in by_fate(ended):
+        yield WhyStep(group[-1].end_boot_ns, f"{name_counts(group)} {how}.")
+
+
+def _first_to(
+    evidence: Evidence, keys: set[tuple[int, int]], asked: SignalEvent
+) -> SignalEvent | None:
+    for annotated in evidence.signals:
+        event = annotated.event
+        if (
+            isinstance(event, SignalEvent)
+            and event.signo == asked.signo
+            and event.boot_ns >= asked.boot_ns
+            and event.process.key in keys
+        ):
+            return event
+    return None
+
+
+def init_end_steps(stop: StopReport) -> Iterator[WhyStep]:
+    """From the end of the grace to the end of init."""
+    init = stop.init_comm
+    if stop.kill_boot_ns is not None:
+        chain = chain_words(stop.kill_sender_chain)
+        by = f"{stop.kill_sender_comm}{chain}" if stop.kill_sender_comm else "the kernel"
+        if stop.grace_ns is not None:
+            text = (
+                f"{seconds(stop.grace_ns)} after {stop.stop_signal} {init} was still there:"
+                f" {by} sent SIGKILL, which no process can catch."
+            )
+        else:
+            why = f" ({CAUSES[stop.init_cause]})" if stop.init_cause is not None else ""
+            text = f"{by} sent SIGKILL to {_init(stop)}{why}."
+        yield WhyStep(stop.kill_boot_ns, text)
+    if stop.init_exit_boot_ns is not None:
+        after = ""
+        if stop.kill_boot_ns is None and stop.grace_ns is not None:
+            after = f", {seconds(stop.grace_ns)} after {stop.stop_signal}"
+        yield WhyStep(stop.init_exit_boot_ns, f"{init} {_init_fate(stop)}{after}.")
+    elif stop.outcome is StopOutcome.SURVIVED:
+        yield WhyStep(stop.end_boot_ns, f"{init} ran on for a minute: it survived the stop.")
+    else:
+        yield WhyStep(None, f"{init} had not ended when the trace did.")
+
+
+def _teardown_steps(stop: StopReport, members: Sequence[ProcessReport]) -> Iterator[WhyStep]:
+    if stop.init_exit_boot_ns is None:
+        return
+    killed = [each for each in members if each.cause is Cause.PIDNS_TEARDOWN]
+    if killed:
+        ends = [each.end_boot_ns for each in killed if each.end_boot_ns is not None]
+        yield WhyStep(
+            min(ends, default=None),
+            "With its PID 1 gone the namespace was taken down: the kernel sent SIGKILL to what"
+            f" was left, and {name_counts(killed)} died of it.",
+        )
+    late = [
+        each
+        for each in members
+        if each.cause is not Cause.PIDNS_TEARDOWN
+        and each.end_boot_ns is not None
+        and each.end_boot_ns > stop.init_exit_boot_ns
+    ]
+    for how, group in by_fate(late):
+        yield WhyStep(group[-1].end_boot_ns, f"{name_counts(group)} {how}.")
+    if stop.already_zombie:
+        yield WhyStep(
+            None,
+            f"{_zombies(stop.already_zombie)} before the stop began.",
+        )
+    if stop.end_boot_ns is not None and stop.duration_ns is not None:
+        teardown = (
+            f", {seconds(stop.teardown_ns)} of it to take the namespace down"
+            if stop.teardown_ns is not None
+            else ""
+        )
+        yield WhyStep(
+            stop.end_boot_ns,
+            f"The last process was released: it took {seconds(stop.duration_ns)}{teardown}.",
+        )
+
+
+def _zombies(count: int) -> str:
+    return "1 was a zombie" if count == 1 else f"{count} were zombies"
+
+
+def _init_fate(stop: StopReport) -> str:
+    if stop.init_term_signal is not None:
+        why = f": {CAUSES[stop.init_cause]}" if stop.init_cause is not None else ""
+        return f"died of {stop.init_term_signal}{why}"
+    if stop.init_exit_code is not None:
+        return f"exited with code {stop.init_exit_code}"
+    return "ended" if stop.init_exit_boot_ns is not None else "runs on"
+
+
+def _init(stop: StopReport) -> str:
+    return f"{stop.init_comm} (host pid {stop.init_host_pid}), the init of {stop_label(stop)}"
