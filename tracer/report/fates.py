@@ -83,6 +83,21 @@ def add_fates(page: Page, report: Report) -> None:
         page.text("(a <- b: a was started by b)", indent=2, style=Style.DIM)
 
 
+def label_end(process: ProcessReport) -> str:
+    """Say in a word or two how a process ended: ``SIGKILL``, ``exit 1``, ``still runs``."""
+    return _end_label(process)
+
+
+def explain_end(process: ProcessReport) -> str:
+    """Say in a sentence or two why a process ended as it did."""
+    return _why(process)
+
+
+def explain_origin(process: ProcessReport) -> str | None:
+    """Say where the signal a process died of came from; None where there is nothing to say."""
+    return _signal_origin(Fate((process,)))
+
+
 def _add_fate(page: Page, fate: Fate, report: Report) -> None:
     one = fate.one
     lead: Line = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tracer.model.report import Finding, Report
 from tracer.model.verdicts import FINDING_KINDS, Severity
 from tracer.report.page import Page, Span, Style, column
@@ -12,14 +14,18 @@ _ROW_WIDTH = 18
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Put the worst first, then by code."""
+    return sorted(findings, key=lambda finding: (_ORDER[finding.severity], finding.code))
+
+
 def add_findings(page: Page, report: Report) -> None:
     """Write the section, the worst first; one line where there are none."""
     page.heading("Findings")
     if not report.findings:
         page.text("None: nothing known to be wrong was seen.", indent=2, style=Style.GOOD)
         return
-    ordered = sorted(report.findings, key=lambda finding: (_ORDER[finding.severity], finding.code))
-    for number, finding in enumerate(ordered):
+    for number, finding in enumerate(sort_findings(report.findings)):
         if number:
             page.blank()
         _add_finding(page, finding)

@@ -1,0 +1,52 @@
+"""Which container or PID namespace a process's lane belongs to."""
+
+from __future__ import annotations
+
+from tracer.model.report import Report, StopReport
+from tracer.report.picture.lives import Life
+
+_Key = tuple[str | None, int | None]
+
+
+class Scopes:
+    """The groups of lanes, in order of appearance; number 0 is outside the target.
+
+    Args:
+        report: Names the containers and their stops.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._containers = {container.id: container for container in report.containers}
+        self._numbers: dict[_Key | None, int] = {None: 0}
+        self._stops: dict[_Key, StopReport] = {}
+        for stop in report.stops:
+            self._stops.setdefault((stop.container_id, stop.pidns_inum), stop)
+
+    def number(self, life: Life) -> int:
+        """Give the number of the life's group."""
+        key = None if life.is_outside else (life.container_id, life.pidns_inum)
+        return self._numbers.setdefault(key, len(self._numbers))
+
+    def stop(self, life: Life) -> StopReport | None:
+        """Give the first stop of the life's group."""
+        return self._stops.get((life.container_id, life.pidns_inum))
+
+    def labels(self) -> list[tuple[str, str]]:
+        """Give each group's name and what else tells it apart."""
+        return [self._label(key) for key in self._numbers]
+
+    def _label(self, key: _Key | None) -> tuple[str, str]:
+        if key is None:
+            return "Outside the target", "who sent it signals, or was told of an end"
+        container_id, pidns_inum = key
+        where = "" if pidns_inum is None else f"PID namespace {pidns_inum}"
+        if container_id is None:
+            return where or "Where is not known", ""
+        container = self._containers.get(container_id)
+        if container is None:
+            return container_id[:12], where
+        is_inner = container.has_own_pidns and pidns_inum not in (None, container.pidns_inum)
+        runtime = f"{container.runtime} {container.id[:12]}"
+        return container.label, ", ".join(
+            part for part in (runtime, where, "nested in it" if is_inner else "") if part
+        )
