@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 from tracer.model.report import Report
+from tracer.session.discovery import ContainerDiscovery
 from tracer.session.engine_evidence import observe_engines
+from tracer.session.init_watch import InitWatch
 from tracer.session.interrupts import Interrupts
+from tracer.session.observer import Observer, usual_observers
 from tracer.session.recorder import Recorder
 from tracer.session.targets import TargetOptions, resolve_target
 from tracer.session.trace import Sink, Trace, TraceOptions
@@ -61,6 +64,13 @@ def watch(
                 BpfSource(everything=everything, allow_kprobes=allow_kprobes, cgroup_v1=True)
             )
             source.start()
+        observers: list[Observer] = usual_observers()
+        discovery = None
+        if not resolved.target.containers:
+            from tracer.containers.resolve import running_containers
+
+            discovery = stack.enter_context(ContainerDiscovery(running_containers))
+            observers.append(discovery)
         trace = Trace(
             source,
             resolved.target,
@@ -70,8 +80,13 @@ def watch(
             on_idle=on_idle,
             observe_at_end=observe_engines,
             recorder=recorder,
+            observers=observers,
         )
+        inits = stack.enter_context(InitWatch(resolved.target.containers))
         trace.attach()
+        inits.begin(trace)
+        if discovery is not None:
+            discovery.serve(trace)
         if on_attached is not None:
             on_attached(trace)
         return trace.run()
