@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tracer.report.live import LiveView
 
 
+_TICK_S = 0.2
+
+
 class Output:
     """The sink of one trace: live lines or JSON, then the report.
 
@@ -35,6 +38,7 @@ class Output:
         self.options = options
         self._min_zombie_ns = int(min_zombie_s * 1e9)
         self._utc_offset_ns = 0
+        self._is_terminal = False
         self._is_closed = False
         self._live: LiveView | None = None
         self.on_closed: Callable[[], None] = lambda: None
@@ -54,6 +58,7 @@ class Output:
         from tracer.report.terminal import Terminal
 
         terminal = Terminal.of(sys.stdout, no_color=self.options.no_color)
+        self._is_terminal = terminal.is_terminal
         self._live = LiveView(
             stream=sys.stdout,
             utc=self.options.utc,
@@ -96,17 +101,24 @@ class Output:
             if isinstance(event, AttachedEvent):
                 sys.stdout.flush()
 
-    def on_idle(self) -> None:
-        """Let the live view's clock run; hand on the lines written since."""
+    def on_idle(self) -> float | None:
+        """Let the live view's clock run; hand on the lines written since.
+
+        Returns:
+            After how many seconds to call again though nothing happened; None
+            where only a live view on a terminal would change by itself.
+        """
         if self._is_closed:
-            return
+            return None
         try:
-            if self._live is not None:
-                self._live.tick()
-            else:
+            if self._live is None:
                 sys.stdout.flush()
+                return None
+            self._live.tick()
         except BrokenPipeError:
             self._close_stdout()
+            return None
+        return _TICK_S if self._is_terminal else None
 
     def close_live(self) -> None:
         """End the live view; the terminal is as it was."""

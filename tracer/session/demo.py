@@ -41,7 +41,7 @@ def play(
     sinks: Iterable[Sink],
     *,
     utc: bool = False,
-    on_idle: Callable[[], None] | None = None,
+    on_idle: Callable[[], float | None] | None = None,
     on_starting: Callable[[], None] | None = None,
     allow_kprobes: bool = True,
 ) -> Played:
@@ -51,7 +51,7 @@ def play(
         scenario: Which.
         sinks: Called with every conclusion.
         utc: Tell times in UTC in the account.
-        on_idle: Called a few times a second.
+        on_idle: See :class:`tracer.session.trace.Trace`.
         on_starting: Called while the programs compile.
         allow_kprobes: False traces by tracepoints alone.
 

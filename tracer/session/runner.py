@@ -46,7 +46,7 @@ def run_command(
     trace_options: TraceOptions,
     sinks: Iterable[Sink],
     *,
-    on_idle: Callable[[], None] | None = None,
+    on_idle: Callable[[], float | None] | None = None,
     on_starting: Callable[[], None] | None = None,
     on_held: Callable[[HeldWorkload, Trace, Callable[[], None]], None] | None = None,
     allow_kprobes: bool = True,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from tracer.wire.event_json import SideEvent
 
-_TICK_S = 0.2
+_LONG_S = 3600.0
 _TICK_NS = 10_000_000
 _LINGER_S = 0.12
 _BATCH_S = 0.02
@@ -96,8 +96,8 @@ class Trace:
         source: Not yet attached.
         target: What to trace.
         sinks: Called with every conclusion, in order of time.
-        on_idle: Called when the sinks have been given all there was, and a few
-            times a second.
+        on_idle: Called when the sinks have been given all there was; says after
+            how many seconds to call it again though nothing happened, or None.
         on_interrupt: Called on the first SIGINT or SIGTERM; ends the trace
             unless given.
         observe_at_end: Asked once the trace is over for what others know of
@@ -113,7 +113,7 @@ class Trace:
         sinks: Iterable[Sink],
         options: TraceOptions,
         interrupts: Interrupts,
-        on_idle: Callable[[], None] | None = None,
+        on_idle: Callable[[], float | None] | None = None,
         on_interrupt: Callable[[], None] | None = None,
         observe_at_end: Callable[[AttachedEvent], Iterable[ObservationEvent]] | None = None,
         recorder: Recorder | None = None,
@@ -131,6 +131,7 @@ class Trace:
         self._interrupts = interrupts
         self._interrupts_answered = 0
         self._on_idle = on_idle
+        self._tick_s: float | None = 0.0
         self._on_interrupt = on_interrupt or (lambda: self.end("interrupted"))
         self._observe_at_end = observe_at_end
         self._recorder = recorder
@@ -275,7 +276,7 @@ class Trace:
             if self._options.until_ended and self.target_has_ended():
                 self.end("target ended")
             if self._on_idle is not None:
-                self._on_idle()
+                self._tick_s = self._on_idle()
         return self._finish()
 
     def _gather(self) -> None:
@@ -308,7 +309,7 @@ class Trace:
     def _timeout_s(self) -> float:
         if self._ready:
             return 0.0
-        timeout = _TICK_S if self._on_idle is not None else 3600.0
+        timeout = _LONG_S if self._tick_s is None else self._tick_s
         if self._order.is_holding:
             timeout = 0.02
         if self._recorder is not None and self._recorder.is_holding:

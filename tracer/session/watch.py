@@ -21,7 +21,7 @@ def watch(
     trace_options: TraceOptions,
     sinks: Iterable[Sink],
     *,
-    on_idle: Callable[[], None] | None = None,
+    on_idle: Callable[[], float | None] | None = None,
     on_starting: Callable[[], None] | None = None,
     on_attached: Callable[[Trace], None] | None = None,
     allow_kprobes: bool = True,
@@ -33,7 +33,7 @@ def watch(
         target_options: What to trace.
         trace_options: How.
         sinks: Called with every conclusion.
-        on_idle: Called a few times a second.
+        on_idle: See :class:`tracer.session.trace.Trace`.
         on_starting: Called while the programs compile.
         on_attached: Called once all hooks are live.
         allow_kprobes: False traces by tracepoints alone.
