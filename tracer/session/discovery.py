@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tracer.correlate.correlator import Correlator
-    from tracer.model.target import Container
+    from tracer.model.target import Container, Target
     from tracer.session.trace import Trace
 
 _F_INIT = CONSTANTS["ZT_F_INIT"]
@@ -38,7 +38,7 @@ class ContainerDiscovery:
         survey: Lists the running containers.
     """
 
-    period_s = None
+    period_s: float | None = None
 
     def __init__(self, survey: Callable[[], Iterable[Container]]) -> None:
         self._survey = survey
@@ -78,7 +78,11 @@ class ContainerDiscovery:
         self._wake.set()
         self._thread.start()
 
-    def begin(self, correlator: Correlator) -> Iterable[ObservationEvent]:  # noqa: ARG002
+    def begin(
+        self,
+        correlator: Correlator,  # noqa: ARG002
+        target: Target,  # noqa: ARG002
+    ) -> Iterable[ObservationEvent]:
         """Nothing to read."""
         return ()
 
