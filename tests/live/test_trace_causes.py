@@ -14,6 +14,7 @@ import pytest
 
 from tests.live.adopted import AdoptedContainer, adopted, cgroup_of
 from tests.live.containers_at_work import counts, pick
+from tests.live.kernel_objects import children
 from tests.live.runc import Runc
 from tests.live.waiting import wait_for
 from tests.live.workloads import workload, workload_files
@@ -49,9 +50,16 @@ def traced(
 
 def live_pids(container: AdoptedContainer) -> list[int]:
     """The host pids of a family's live children, in their order."""
-    children = Path(f"/proc/{container.pid}/task/{container.pid}/children").read_text().split()
-    by_ns_pid = {_ns_pid(int(pid)): int(pid) for pid in children}
+    by_ns_pid = {_ns_pid(pid): pid for pid in children(container.pid)}
     return [by_ns_pid[int(line[1])] for line in container.journal if line[0] == "live"]
+
+
+def is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+
+
+def comm_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def _ns_pid(host_pid: int) -> int:
@@ -277,6 +285,26 @@ def test_cgroup_kill_of_the_container_is_its_stop(runtime: Runc) -> None:
         "cgroup_kill", "pidns_teardown"
     }  # fmt: skip
     assert "ZT105" in result.codes
+
+
+def test_death_before_the_trace_is_unknown(runtime: Runc) -> None:
+    script = "sleep 1000 & echo victim $!; kill -9 $!; exec sleep 1000"
+    with adopted(runtime, ["sh", "-c", script]) as container:
+        told = container.wait_journal("victim")
+        (victim,) = children(container.pid)
+        wait_for(lambda: is_zombie(victim), "the killed child is a zombie")
+        wait_for(lambda: comm_of(container.pid) == "sleep", "the shell became sleep")
+        with Zomtrace("-c", container.id) as trace:
+            trace.wait_attached()
+            result = end(runtime, container, trace)
+    assert pick(
+        result.process(host_pid=victim), "ns_pid", "end", "term_signal", "cause", "sender_comm",
+        "reap_kind",
+    ) == {
+        "ns_pid": int(told[0][1]), "end": "signal", "term_signal": "SIGKILL",
+        "cause": "unknown", "sender_comm": None, "reap_kind": "teardown",
+    }  # fmt: skip
+    assert counts(result.stop) == {"members": 1, "already_zombie": 1}
 
 
 def _removes(directory: Path) -> bool:
