@@ -35,10 +35,24 @@ def _jsonl() -> Exporter:
     return export_jsonl
 
 
+def _html() -> Exporter:
+    from tracer.frames.pictures import export_html
+
+    return export_html
+
+
+def _perfetto() -> Exporter:
+    from tracer.frames.pictures import export_perfetto
+
+    return export_perfetto
+
+
 _EXPORTERS: dict[str, Callable[[], Exporter]] = {
     "parquet": _parquet,
     "csv": _csv,
+    "html": _html,
     "jsonl": _jsonl,
+    "perfetto": _perfetto,
 }
 """How to get what writes a format; its imports are made only then."""
 
@@ -73,6 +87,8 @@ def command(
 
     parquet: one directory a table, partitioned by host and date; captures of many
     hosts can share it. csv: one file a table. jsonl: what --json printed live.
+    html: one offline page with swim lanes, tables and findings. perfetto: a trace
+    for ui.perfetto.dev.
     """
     from tracer.containers.namespaces import parse_pidns
     from tracer.frames.capture import Capture
