@@ -70,8 +70,8 @@ def _compile_python(tree: Path, python: Path) -> None:
     run([sys.executable, "-m", "compileall", "-q", tree / "tracer"])
     if python.exists():
         run(
-            [python, "-B", "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", "-p", "tests.kernel.guest",
-             "tests/kernel", "tests/live"],
+            [python, "-B", "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider",
+             "-p", "tests.kernel.guest", "tests/kernel", "tests/live"],
             cwd=tree,
         )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable
 
@@ -11,7 +10,6 @@ import pytest
 from tests.live.require import require, require_program, require_root
 from tests.live.zomtrace_process import run_zomtrace
 from tracer.kernel.loader import LOCKDOWN
-from tracer.kernel.plan import kprobes_unavailable
 
 pytestmark = pytest.mark.cold
 
@@ -61,19 +59,3 @@ def test_a_kernel_without_btf_is_one_clear_line(fact: Fact) -> None:
     assert "BTF" in first
     assert len(rest) <= 1
     fact("without BTF", first.removeprefix("zomtrace: "))
-
-
-@pytest.mark.subject("doctor")
-def test_doctor_prints_the_plan_of_this_kernel(fact: Fact) -> None:
-    require_root()
-    require("kprobes", kprobes_unavailable() is None, str(kprobes_unavailable()))
-    require("BPF", _lockdown() != "confidentiality", "this kernel is locked down")
-    zomtrace = require_program("zomtrace", "zomtrace")
-    done = subprocess.run(
-        [zomtrace, "doctor", "--json"], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    hooks = {hook["name"]: hook["source"] for hook in told["hooks"]}
-    assert hooks["reap"] == "kprobe:release_task"
-    assert hooks["teardown_end"] == "kretprobe:zap_pid_ns_processes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.live.pidns_script import PidnsScript
-from tests.live.require import require
+from tests.live.require import require, require_program
 from tests.live.waiting import wait_for
 from tracer.kernel.plan import kprobes_unavailable
 from tracer.kernel.source import BpfSource
@@ -336,3 +337,15 @@ def test_a_leader_released_inside_release_tasks_own_loop_is_not_missed(fact: Fac
     assert sorted(frees["host_pid"].tolist()) == sorted(ended["host_pid"].tolist())
     assert set(reaps["host_pid"].tolist()) <= set(frees["host_pid"].tolist())
     fact("of 31 leaders released in the loop, told by release_task", len(reaps))
+
+
+@pytest.mark.subject("hook plan")
+def test_doctor_prints_the_plan_of_this_kernel() -> None:
+    zomtrace = require_program("zomtrace", "zomtrace")
+    done = subprocess.run(
+        [zomtrace, "doctor", "--json"], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = {hook["name"]: hook["source"] for hook in json.loads(done.stdout)["hooks"]}
+    assert told.pop("oom") in _OOM
+    assert told == _PLAN
