@@ -2,25 +2,32 @@
 
 The system call alone never decides (a teardown by an init that was killed in
 sleep carries nanosleep); each rule names the kernel function it rests on.
+docs/causes.md tells them for people.
 """
 
 from __future__ import annotations
 
 from tracer.correlate.scopes import Scope
-from tracer.correlate.state import ProcessState, SentSignal
+from tracer.correlate.state import ProcessState
+from tracer.correlate.suspects import SentSignal
+from tracer.correlate.table import ProcessTable
 from tracer.model.events import SignalEvent, SignalInfo
 from tracer.model.identity import Actor
 from tracer.model.signals import (
     DEFAULT_IGNORED,
     DEFAULT_STOPS,
     FAULT_SIGNALS,
+    SIGALRM,
     SIGHUP,
     SIGINT,
     SIGKILL,
+    SIGPIPE,
+    SIGPROF,
     SIGQUIT,
     SIGSYS,
+    SIGVTALRM,
     SIGXCPU,
-    SignalResult,
+    SIGXFSZ,
 )
 from tracer.model.verdicts import Cause
 
@@ -28,21 +35,21 @@ RUNTIME_COMMS = frozenset({
     "runc", "crun", "youki", "runsc", "kata-runtime", "containerd", "containerd-shim",
     "dockerd", "docker-containe", "conmon", "conmonrs", "crio", "podman", "buildah",
     "nerdctl", "lxc-start", "systemd-nspawn",
-})
+})  # fmt: skip
 """Names under which container runtimes send signals (15 characters at most)."""
 
 _SYS_SECCOMP = 1
+_SI_TIMER = -2
+_SI_ASYNCIO = -4
+_SENT_BY_CALL = frozenset({0, -1, -6})
+_QUEUEING_CALLS = frozenset({"rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"})
+_WRITING_CALLS = frozenset({"write", "writev", "pwrite64", "pwritev", "pwritev2", "sendfile",
+                            "splice", "io_uring_enter"})  # fmt: skip
 _TTY_SIGNALS = frozenset({SIGHUP, SIGINT, SIGQUIT})
-
-
-def is_runtime(actor: Actor, scope: Scope | None) -> bool:
-    """Whether a sender acts for a container runtime, judged from outside."""
-    if actor.ns_pid not in (0, None) and not (scope is not None and scope.is_shared):
-        return False
-    if actor.comm.split(":", 1)[0] in RUNTIME_COMMS:
-        return True
-    container = scope.container if scope is not None else None
-    return container is not None and actor.host_pid in container.runtime_pids
+_OWN_TIMERS = frozenset({SIGALRM, SIGVTALRM, SIGPROF})
+_OWN_WRITES = frozenset({SIGPIPE, SIGXFSZ})
+_NO_SIGNAL_LOST = frozenset({"signal"})
+_NO_BIRTH_LOST = frozenset({"signal", "fork"})
 
 
 def is_fatal_by_default(signo: int) -> bool:
@@ -50,46 +57,134 @@ def is_fatal_by_default(signo: int) -> bool:
     return signo not in DEFAULT_IGNORED and signo not in DEFAULT_STOPS
 
 
-def classify_signal(event: SignalEvent, scope: Scope | None) -> Cause | None:
-    """Say why a signal was sent, from the signal alone and the stop under way.
+def is_sent_by_user(event: SignalEvent) -> bool:
+    """Whether a process sent it (kill, tgkill, sigqueue, pidfd_send_signal).
 
-    An OOM kill reads UNKNOWN here where mark_victim has not been seen yet;
-    the verdict over a death (:func:`judge_death`) knows more.
+    Negative codes are a sender's to choose; where no such call is under way,
+    the kernel made it for a timer or an asynchronous request.
+    """
+    if event.info is not SignalInfo.FILLED or event.si_code is None or event.si_code > 0:
+        return False
+    return event.si_code in _SENT_BY_CALL or event.actor.syscall in _QUEUEING_CALLS
+
+
+def is_cgroup_kill(event: SignalEvent) -> bool:
+    """Whether a SIGKILL came through cgroup.kill.
+
+    Source: __cgroup_kill() -> send_sig(SIGKILL, task, 0), in the context of
+    whoever writes the file.
+    """
+    actor = event.actor
+    if event.signo != SIGKILL or event.info is not SignalInfo.NONE:
+        return False
+    if actor.is_exiting or actor.is_kernel_thread:
+        return False
+    # Kernel code that gives up on its own caller does it the same way.
+    return not event.actor_is_self or actor.syscall in _WRITING_CALLS
+
+
+def is_from_outside(event: SignalEvent, scope: Scope) -> bool:
+    """Whether a user's signal came from outside the scope."""
+    if scope.is_shared:
+        return event.actor.key not in scope.present
+    return event.actor.ns_pid == 0
+
+
+def is_runtime(event: SignalEvent, scopes: tuple[Scope, ...]) -> bool:
+    """Whether a sender acts for a container runtime, judged from outside.
+
+    A process inside may call itself runc; that is no runtime.
+    """
+    actor = event.actor
+    if not scopes or not is_from_outside(event, scopes[0]):
+        return False
+    if actor.comm.split(":", 1)[0] in RUNTIME_COMMS:
+        return True
+    return any(
+        scope.container is not None and actor.host_pid in scope.container.runtime_pids
+        for scope in scopes
+    )
+
+
+def classify_signal(
+    event: SignalEvent, state: ProcessState, table: ProcessTable
+) -> SentSignal | None:
+    """Say why a signal was sent, from the signal and the stop under way.
+
+    What only later events tell apart reads UNKNOWN here: the OOM killer (marks
+    its victim after the signal), a CPU time limit. The verdict over a death
+    (:mod:`tracer.correlate.deaths`) knows more.
+
+    Args:
+        event: The signal.
+        state: Whom it was sent to.
+        table: To tell a sender's descent.
 
     Returns:
         None for an exit notification and for signals that kill nobody.
     """
     if event.is_notification or not is_fatal_by_default(event.signo):
         return None
-    if event.info is SignalInfo.FILLED:
-        return _classify_filled(event, scope)
+    if event.info is not SignalInfo.FILLED:
+        cause = _classify_kernels(event, state, table)
+        if cause is Cause.CGROUP_KILL and state.led:
+            if any(scope.asked_stop for scope in state.led):
+                return SentSignal(event, Cause.GRACE_EXPIRED)
+            return SentSignal(event, cause, _NO_SIGNAL_LOST)
+        return SentSignal(event, cause)
+    if is_sent_by_user(event):
+        return _classify_users(event, state, table)
+    return SentSignal(event, _classify_filled(event))
+
+
+def _classify_kernels(event: SignalEvent, state: ProcessState, table: ProcessTable) -> Cause:
     actor = event.actor
     if event.info is SignalInfo.NONE:
-        # forget_original_parent -> group_send_sig_info(pdeath_signal, NOINFO)
+        # reparent: forget_original_parent -> group_send_sig_info(pdeath_signal, NOINFO)
         if actor.is_exiting and event.signo == event.target_pdeath_signo:
             return Cause.PARENT_DEATH
-        # __cgroup_kill -> send_sig(SIGKILL, task, 0)
-        if event.signo == SIGKILL and not actor.is_exiting and not actor.is_kernel_thread:
+        if is_cgroup_kill(event):
             return Cause.CGROUP_KILL
-        return Cause.UNKNOWN
-    if event.signo == SIGKILL and actor.is_exiting:
-        # zap_pid_ns_processes -> group_send_sig_info(SIGKILL, SEND_SIG_PRIV)
-        if event.actor_is_reaper and not event.actor_is_self:
-            return Cause.PIDNS_TEARDOWN
-        # exit_ptrace with PTRACE_O_EXITKILL
-        if event.actor_is_tracer:
+        # pipe_write, generic_write_check: send_sig(SIGPIPE or SIGXFSZ, current, 0)
+        return Cause.SELF if event.actor_is_self and event.signo in _OWN_WRITES else Cause.UNKNOWN
+    if event.signo == SIGKILL:
+        # exit_ptrace with PTRACE_O_EXITKILL: to one thread. An init that traces is
+        # through with that before it tears its namespace down.
+        if actor.is_exiting and event.actor_is_tracer and not event.is_group:
             return Cause.TRACER_EXIT
+        # zap_pid_ns_processes -> group_send_sig_info(SIGKILL, SEND_SIG_PRIV)
+        if actor.is_exiting and event.actor_is_reaper and not event.actor_is_self:
+            return Cause.PIDNS_TEARDOWN
         return Cause.UNKNOWN
     # posix_cpu_timers: check_rlimit -> __group_send_sig_info(signo, SEND_SIG_PRIV)
-    if event.actor_is_self and event.signo in (SIGKILL, SIGXCPU) and actor.syscall is None:
+    if event.signo == SIGXCPU and event.actor_is_self and event.is_group:
         return Cause.RLIMIT_CPU
-    # tty: __do_SAK, isig -> kill_pgrp(tty->pgrp, sig, 1)
+    # it_real_fn, check_cpu_itimer: the timers a process set for itself
+    if event.signo in _OWN_TIMERS:
+        return Cause.SELF
     if event.signo in _TTY_SIGNALS and not event.actor_is_self:
-        return Cause.TERMINAL
+        return _classify_hangup(event, state, table)
     return Cause.UNKNOWN
 
 
-def _classify_filled(event: SignalEvent, scope: Scope | None) -> Cause:
+def _classify_hangup(event: SignalEvent, state: ProcessState, table: ProcessTable) -> Cause:
+    # tty: isig -> kill_pgrp(tty->pgrp, sig, 1), disassociate_ctty, __tty_hangup.
+    # Its look-alike is kill_orphaned_pgrp(): a process ends, and with it goes the
+    # last link of a process group of its children's, one of which is stopped.
+    if event.signo != SIGHUP or not event.actor.is_exiting:
+        return Cause.TERMINAL
+    stopped = {one.key: one for scope in state.scopes for one in scope.stopped.values()}
+    if state.is_stopped:
+        stopped[state.key] = state
+    for one in stopped.values():
+        if one.snapshot.parent_key == event.actor.key or any(
+            ancestor.key == event.actor.key for ancestor in table.ancestors(one)
+        ):
+            return Cause.UNKNOWN
+    return Cause.TERMINAL
+
+
+def _classify_filled(event: SignalEvent) -> Cause:
     code = event.si_code
     if code is None:
         return Cause.UNKNOWN
@@ -99,73 +194,72 @@ def _classify_filled(event: SignalEvent, scope: Scope | None) -> Cause:
         if event.signo in FAULT_SIGNALS and event.actor_is_self:
             return Cause.FAULT
         return Cause.UNKNOWN
-    if event.actor_is_self:
+    # A POSIX timer fires in whoever's context: it is the target's own.
+    if code == _SI_TIMER or (code == _SI_ASYNCIO and event.actor_is_self):
         return Cause.SELF
-    stop = scope.open_stop if scope is not None else None
-    if scope is not None and event.process.key == scope.init:
-        if event.signo == SIGKILL:
-            if stop is not None and stop.stop_signal is not None:
-                return Cause.GRACE_EXPIRED
-            return Cause.RUNTIME_KILL if is_runtime(event.actor, scope) else Cause.KILL
-        if stop is not None and event.signo == stop.stop_signo and is_from_outside(event, scope):
-            return Cause.STOP_SIGNAL
-        return Cause.KILL
-    if event.signo == SIGKILL and is_runtime(event.actor, scope):
-        return Cause.RUNTIME_KILL
-    if stop is not None and stop.stop_signal is not None and event.signo == stop.stop_signo:
-        is_forwarded = scope is not None and event.actor.key in (scope.init, *stop.members)
-        if is_forwarded or is_runtime(event.actor, scope):
-            return Cause.STOP_SIGNAL
-    return Cause.KILL
+    return Cause.UNKNOWN
 
 
-def is_sent_by_user(event: SignalEvent) -> bool:
-    """Whether a process sent it (kill, tgkill, sigqueue, pidfd_send_signal)."""
-    return event.info is SignalInfo.FILLED and event.si_code is not None and event.si_code <= 0
+def _classify_users(event: SignalEvent, state: ProcessState, table: ProcessTable) -> SentSignal:
+    signo = event.signo
+    asked = [scope for scope in state.scopes if scope.asked_stop is not None]
+    could_be_stop = any(scope.stop_signo == signo for scope in state.scopes)
+    if event.actor_is_self:
+        # A handler that cleans up and raises the signal again.
+        for scope in asked:
+            stop = scope.asked_stop
+            if stop and signo == stop.stop_signo and state.had_stop_signal_since(stop.begin_ns):
+                return SentSignal(event, Cause.STOP_SIGNAL)
+        return SentSignal(event, Cause.SELF, _NO_SIGNAL_LOST if could_be_stop else frozenset())
+    for scope in state.led:
+        if signo == scope.stop_signo and is_from_outside(event, scope):
+            return SentSignal(event, Cause.STOP_SIGNAL)
+        if signo == SIGKILL and scope in asked:
+            return SentSignal(event, Cause.GRACE_EXPIRED)
+    if signo == SIGKILL:
+        if is_runtime(event, state.scopes):
+            if asked:
+                return SentSignal(event, Cause.GRACE_EXPIRED)
+            return SentSignal(event, Cause.RUNTIME_KILL, _NO_SIGNAL_LOST)
+        return SentSignal(event, Cause.KILL, _NO_SIGNAL_LOST if state.led else frozenset())
+    for scope in asked:
+        if signo == scope.stop_signo and (
+            is_passing_on(event.actor, scope, table) or is_runtime(event, (scope,))
+        ):
+            return SentSignal(event, Cause.STOP_SIGNAL)
+    return SentSignal(event, Cause.KILL, _NO_BIRTH_LOST if could_be_stop else frozenset())
 
 
-def is_from_outside(event: SignalEvent, scope: Scope) -> bool:
-    """Whether a user's signal came from outside the scope."""
-    if scope.is_shared:
-        return event.actor.key not in scope.unreleased
-    return event.actor.ns_pid == 0
+def is_passing_on(actor: Actor, scope: Scope, table: ProcessTable) -> bool:
+    """Whether a sender belongs to what is being stopped.
 
-
-def pick_fatal_signal(state: ProcessState, signo: int) -> SentSignal | None:
-    """Which of the signals a process was sent is the one that killed it.
-
-    signal_generate fires after complete_signal(), so the event of the signal
-    that sets SIGNAL_GROUP_EXIT already shows it set; later ones show it too,
-    and killed nobody. Signals that dump core, and blocked ones, set it only
-    when they are delivered: of those the last one sent counts.
+    What was put in from outside (docker exec) does not, nor its descendants.
     """
-    candidates = [
-        sent
-        for sent in state.fatal_candidates
-        if sent.event.signo == signo
-        and sent.event.target_live_threads > 0
-        and sent.event.result is not SignalResult.IGNORED
-    ]
-    if not candidates:
-        return None
-    for sent in candidates:
-        if sent.event.target_group_exit or signo == SIGKILL:
-            return sent
-    fresh = [s for s in candidates if s.event.result is not SignalResult.ALREADY_PENDING]
-    return (fresh or candidates)[-1]
+    state = table.get(actor.key)
+    if state is None or scope not in state.scopes:
+        return False
+    return not is_put_in(state, scope, table)
 
 
-def judge_death(state: ProcessState) -> Cause:
-    """The cause of a death by signal, now that everything about it was seen."""
-    fatal = state.fatal_signal
-    if fatal is None:
-        return Cause.UNKNOWN
-    # __oom_kill_process sends SIGKILL with SEND_SIG_PRIV, then mark_oom_victim.
-    if (
-        state.oom_ns is not None
-        and fatal.event.info is SignalInfo.KERNEL
-        and fatal.event.signo == SIGKILL
-        and fatal.cause in (Cause.UNKNOWN, Cause.RLIMIT_CPU, None)
-    ):
-        return Cause.OOM
-    return fatal.cause or Cause.UNKNOWN
+def is_put_in(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:
+    """Whether a member of a scope, or an ancestor of it, came from outside."""
+    if scope.init == state.key:
+        return False
+    if _came_from_outside(state, scope, table):
+        return True
+    for ancestor in table.ancestors(state):
+        if scope.init == ancestor.key or scope not in ancestor.scopes:
+            return False
+        if _came_from_outside(ancestor, scope, table):
+            return True
+    return False
+
+
+def _came_from_outside(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:
+    if state.key == scope.init:
+        return False
+    if scope.is_shared:
+        parent = table.get(state.original_parent)
+        return not state.is_seeded and (parent is None or scope not in parent.scopes)
+    # In a namespace below, the init of that one came from the scope itself.
+    return state.is_injected and state.snapshot.pidns_key == scope.pidns

@@ -1,154 +1,228 @@
 """Who released a zombie, and how: told with kprobes and without alike.
 
 With release_task ``current`` names the reaper. Without it the same follows
-from the last exit notification (whom the kernel told), the final real_parent,
-and the SIGKILL that a teardown sends to every zombie that is left.
+from whom the kernel told last, the final real_parent, and the SIGKILL that a
+teardown sends to every zombie that is left.
+
+Source: do_notify_parent(), exit_notify(), forget_original_parent(),
+release_task(), wait_task_zombie() in kernel/exit.c and kernel/signal.c.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tracer.correlate.scopes import Scope
-from tracer.correlate.state import ProcessState, ReapState
-from tracer.correlate.table import ProcessTable
+from tracer.correlate.state import RCU_SLACK_NS, Holding, ProcessState, ReapState, ZombieState
+from tracer.correlate.world import World
 from tracer.model.events import Precision, ReapEvent, SigchldAction
 from tracer.model.identity import ProcessKey
+from tracer.model.signals import SIGCHLD
 from tracer.model.verdicts import ReapKind
 
+_SURELY_LATER_NS = 1_000_000_000
+_NOT_TOLD = frozenset({"signal"})
+_NOT_TORN_DOWN = frozenset({"signal", "exit", "teardown_begin"})
+_BORN_ELSEWHERE = frozenset({"fork"})
 
-def judge_reap(
-    event: ReapEvent,
-    state: ProcessState,
-    scopes: list[Scope],
-    table: ProcessTable,
-    *,
-    signals_lost: bool,
-) -> ReapState:
+
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """Who did it: itself at its death, a dying father, a waiting parent.
+
+    ``is_auto`` is None where that cannot be told.
+    """
+
+    reaper: ProcessKey | None
+    is_auto: bool | None
+    rests_on_silence: bool = False
+
+
+def judge_reap(event: ReapEvent, state: ProcessState, world: World) -> ReapState:
     """Conclude kind, reaper and duration of a zombie from its release.
 
     Args:
         event: The release.
         state: The process, its exit and notifications already entered.
-        scopes: The scopes it was a member of.
-        table: To validate a parent pointer and to name the reaper.
-        signals_lost: Whether signal records were lost while it was a zombie:
-            then the absence of a notification proves nothing.
+        world: To validate a parent pointer and to name the reaper.
     """
-    reaper = _final_parent(event, state, table)
-    is_auto = _is_auto(event, state, reaper, signals_lost=signals_lost)
-    in_teardown = any(
-        scope.init != state.key and _is_in_teardown(event, state, scope) for scope in scopes
+    parent = _final_parent(event, state, world)
+    release = (
+        _by_actor(event, state, parent)
+        if event.actor is not None
+        else _by_notifications(event, state, parent, world)
     )
-    if in_teardown:
+    rests_on: frozenset[str] = _NOT_TOLD if release.rests_on_silence else frozenset()
+    reaper = release.reaper
+    if any(scope.init != state.key and _is_in_teardown(event, state, scope)
+           for scope in state.scopes):  # fmt: skip
         kind = ReapKind.TEARDOWN
-        reaper = _teardown_reaper(event, state, reaper, is_auto=is_auto)
-    elif is_auto:
-        kind = ReapKind.AUTO
-        reaper = state.key
-    elif reaper is None:
-        kind = ReapKind.UNKNOWN
-    elif reaper == state.original_parent:
-        kind = ReapKind.PARENT
     else:
-        kind = ReapKind.ADOPTER
-    zombie_ns, precision = _duration(event, state, is_auto=is_auto)
+        if (state.snapshot.pidns_level or 0) > 0 and not state.snapshot.is_init:
+            rests_on |= _NOT_TORN_DOWN
+        if release.is_auto:
+            kind = ReapKind.AUTO
+        elif reaper is None or release.is_auto is None:
+            kind, reaper = ReapKind.UNKNOWN, None
+        else:
+            kind = ReapKind.PARENT if reaper == state.original_parent else ReapKind.ADOPTER
+            if state.is_seen_late:
+                rests_on |= _BORN_ELSEWHERE
+    _note_presence(state, parent, world)
+    zombie_ns, precision = _duration(event, state, was_none=release.reaper == state.key)
     return ReapState(
         boot_ns=event.boot_ns,
         precision=event.precision,
         kind=kind,
         reaper=reaper,
-        reaper_comm=table.comm_of(reaper),
+        reaper_comm=world.table.comm_of(reaper),
         zombie_ns=zombie_ns,
         zombie_precision=precision,
+        rests_on=rests_on,
+        parent_now=parent,
     )
 
 
-def _final_parent(
-    event: ReapEvent, state: ProcessState, table: ProcessTable
-) -> ProcessKey | None:
-    if event.actor is not None:
-        return event.actor.key
+def _final_parent(event: ReapEvent, state: ProcessState, world: World) -> ProcessKey | None:
+    """The real parent at the release; the freed task's pointer to it may dangle.
+
+    A parent is older than its child, adopted or not: what took its place in
+    memory is younger.
+    """
     parent = event.process.parent_key
-    # The freed task's real_parent may dangle: believe it only where another
-    # event named the same process; else whom the kernel told last.
-    if parent is not None and table.is_known(parent):
-        return parent
-    zombie = state.zombie
-    if zombie is not None and zombie.notified is not None and state.tracer_host_pid is None:
-        return zombie.notified
+    if parent is not None and parent.start_boot_ns <= state.key.start_boot_ns:
+        if event.actor is not None or world.table.is_known(parent):
+            return parent
+    holding = _last_holding(state)
+    if holding is not None and not _is_tracers(holding, state):
+        return holding.holder
     return None
 
 
-def _is_auto(
-    event: ReapEvent, state: ProcessState, reaper: ProcessKey | None, *, signals_lost: bool
-) -> bool:
-    if event.actor is not None:
-        # release_task from the dying task itself (exit_notify), from a dying
-        # father whose heir ignores SIGCHLD (forget_original_parent), or from a
-        # tracer's wait whose real parent ignores it.
-        if event.actor.key == state.key:
-            return True
-        if event.actor.is_exiting:
-            return True
-        return (
-            state.tracer_host_pid is not None
-            and event.actor.host_pid == state.tracer_host_pid
-            and event.actor.key != state.original_parent
-        )
-    if state.exit_signo == 0 or state.exit_ns is None:
-        return False
+def _by_actor(event: ReapEvent, state: ProcessState, parent: ProcessKey | None) -> _Release:
+    actor = event.actor
+    if actor is None or actor.key is None:
+        return _Release(None, None)
+    if actor.key == state.key:
+        return _Release(state.key, is_auto=True)
+    # A dying father whose heir ignores SIGCHLD (an init in its teardown waits, too),
+    # or a tracer's wait for a process whose parent does.
+    is_tracers = actor.host_pid == state.tracer_host_pid and actor.key != parent
+    return _Release(actor.key, is_auto=actor.is_exiting or is_tracers)
+
+
+def _by_notifications(
+    event: ReapEvent, state: ProcessState, parent: ProcessKey | None, world: World
+) -> _Release:
     zombie = state.zombie
-    if zombie is None or zombie.notified is None:
-        if signals_lost or state.is_seeded and zombie is not None and zombie.begin_precision is (
-            Precision.LOWER_BOUND
-        ):
-            return state.parent_sigchld is SigchldAction.IGNORED
-        return state.tracer_host_pid is None
-    if zombie.notified_nocldwait:
+    holdings = zombie.holdings if zombie is not None else []
+    if not holdings:
+        return _of_nobody_told(event, state, parent, world)
+    last = holdings[-1]
+    if last.nocldwait and not _is_tracers(last, state) and state.exit_signo == SIGCHLD:
+        # Told and not waited for: by its own death, or by who handed it on.
+        return _Release(holdings[-2].holder if len(holdings) > 1 else state.key, is_auto=True)
+    if parent is None or parent == last.holder:
+        return _Release(last.holder, is_auto=False)
+    return _handed_on_in_silence(event, state, parent, last.holder, world)
+
+
+def _of_nobody_told(
+    event: ReapEvent, state: ProcessState, parent: ProcessKey | None, world: World
+) -> _Release:
+    zombie = state.zombie
+    was_told_before = (
+        zombie is not None and zombie.begin_precision is Precision.LOWER_BOUND
+    ) or state.exit_signo == 0
+    if was_told_before:
+        if parent is None or parent == state.original_parent:
+            return _Release(parent, is_auto=False if parent is not None else None)
+        return _handed_on_in_silence(event, state, parent, state.original_parent, world)
+    if state.exit_ns is None:
+        return _Release(None, None)
+    if state.exit_signo == SIGCHLD and state.tracer_host_pid is None:
+        return _Release(state.key, is_auto=True, rests_on_silence=True)
+    return _Release(None, None)
+
+
+def _handed_on_in_silence(
+    event: ReapEvent,
+    state: ProcessState,
+    heir: ProcessKey,
+    former: ProcessKey | None,
+    world: World,
+) -> _Release:
+    # do_notify_parent() is silent towards an heir that ignores SIGCHLD; then the
+    # one who handed it on released it. It may have been told unseen, though.
+    if _would_be_seen(state, heir, former, world):
+        return _Release(former, is_auto=True, rests_on_silence=True)
+    if event.parent_sigchld in (SigchldAction.CAUGHT, SigchldAction.DEFAULT):
+        return _Release(heir, is_auto=False)
+    return _Release(None, None)
+
+
+def _would_be_seen(
+    state: ProcessState, heir: ProcessKey, former: ProcessKey | None, world: World
+) -> bool:
+    """Whether the kernel side would have passed a notification of the heir.
+
+    It passes those to and from the target, and those to the host's own
+    namespace: there it knows the zombie by its number.
+    """
+    if world.table.get(heir) is not None or world.table.get(former) is not None:
         return True
-    # Handed to an heir that was not told: do_notify_parent is silent only
-    # towards a parent that ignores SIGCHLD.
-    return (
-        reaper is not None
-        and state.tracer_host_pid is None
-        and reaper != zombie.notified
-        and not signals_lost
-    )
+    levels = [scope.level for scope in state.scopes if not scope.is_shared]
+    return min(levels, default=state.snapshot.pidns_level or 0) <= 1
 
 
 def _is_in_teardown(event: ReapEvent, state: ProcessState, scope: Scope) -> bool:
-    begin = scope.teardown_from_ns
-    if begin is None:
+    begin_ns = scope.zap_ns
+    if scope.is_shared or begin_ns is None:
         return False
     if event.precision is Precision.EXACT:
-        return event.boot_ns >= begin
-    if state.exit_ns is not None and state.exit_ns >= begin:
+        return event.boot_ns >= begin_ns
+    if state.exit_ns is not None and state.exit_ns >= begin_ns:
         return True
     # zap_pid_ns_processes signals every task left, zombies too: one that got
-    # none had been released before, however late it is freed.
-    return state.teardown_signalled
+    # none had been released before, unless its release is told far too late.
+    if state.teardown_signalled_ns is not None and state.teardown_signalled_ns >= begin_ns:
+        return True
+    return event.boot_ns - begin_ns > _SURELY_LATER_NS
 
 
-def _teardown_reaper(
-    event: ReapEvent, state: ProcessState, reaper: ProcessKey | None, *, is_auto: bool
-) -> ProcessKey | None:
-    if event.actor is not None:
-        return event.actor.key
-    return state.key if is_auto else reaper
+def _note_presence(state: ProcessState, parent: ProcessKey | None, world: World) -> None:
+    # Handed on by a father's death, it was there when that came.
+    if parent is None or parent == state.original_parent:
+        return
+    father = world.table.get(state.original_parent)
+    if father is not None and father.exit_ns is not None:
+        state.seen_until_ns = max(state.seen_until_ns, father.exit_ns)
+
+
+def _last_holding(state: ProcessState) -> Holding | None:
+    return state.zombie.holdings[-1] if state.zombie is not None and state.zombie.holdings else None
+
+
+def _is_tracers(holding: Holding, state: ProcessState) -> bool:
+    return state.tracer_host_pid is not None and holding.holder.host_pid == state.tracer_host_pid
 
 
 def _duration(
-    event: ReapEvent, state: ProcessState, *, is_auto: bool
+    event: ReapEvent, state: ProcessState, *, was_none: bool
 ) -> tuple[int | None, Precision]:
-    zombie = state.zombie
-    if is_auto and (zombie is None or zombie.notified is None or zombie.notified_nocldwait):
+    zombie: ZombieState | None = state.zombie
+    if was_none:
         # exit_notify put it straight into EXIT_DEAD: nobody could see a zombie.
-        if zombie is None or zombie.begin_precision is not Precision.LOWER_BOUND:
-            return 0, Precision.EXACT
+        return 0, Precision.EXACT
     if zombie is None:
         return None, event.precision
-    duration = max(0, event.boot_ns - zombie.begin_ns)
+    released_ns = event.boot_ns
     if zombie.begin_precision is Precision.LOWER_BOUND:
-        return duration, Precision.LOWER_BOUND
-    if event.precision is Precision.EXACT and zombie.begin_precision is Precision.EXACT:
-        return duration, Precision.EXACT
-    return duration, Precision.UPPER_BOUND
+        if event.precision is not Precision.EXACT:
+            released_ns = max(released_ns - RCU_SLACK_NS, state.seen_until_ns)
+        return max(0, released_ns - zombie.begin_ns), Precision.LOWER_BOUND
+    if event.precision is Precision.EXACT:
+        return max(0, released_ns - zombie.begin_ns), zombie.begin_precision
+    if state.gone_by_ns is not None:
+        released_ns = min(released_ns, state.gone_by_ns)
+    return max(0, released_ns - zombie.begin_ns), Precision.UPPER_BOUND

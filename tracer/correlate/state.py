@@ -3,33 +3,72 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tracer.model.events import Precision, SigchldAction, SignalEvent
+from tracer.correlate.suspects import Suspects
+from tracer.model.events import Precision, SigchldAction
 from tracer.model.identity import ProcessKey, ProcessSnapshot
 from tracer.model.signals import Disposition
 from tracer.model.verdicts import Cause, ReapKind
 from tracer.model.wait_status import WaitStatus
+
+if TYPE_CHECKING:
+    from tracer.correlate.scopes import Scope
+    from tracer.correlate.suspects import SentSignal
+
+RCU_SLACK_NS = 50_000_000
+"""How far sched_process_free may trail the release (seen: 10 to 25 ms)."""
+
+
+@dataclass(slots=True)
+class Holding:
+    """The time for which one process had to reap a zombie.
+
+    Args:
+        holder: Whom the kernel told: parent, tracer or adopter.
+        since_ns: When it was told.
+        sigchld: What it does about SIGCHLD.
+        nocldwait: Whether its SIGCHLD action has SA_NOCLDWAIT.
+    """
+
+    holder: ProcessKey
+    since_ns: int
+    sigchld: SigchldAction
+    nocldwait: bool
 
 
 @dataclass(slots=True)
 class ZombieState:
     """The time between a process's end and its release.
 
-    ``notified`` is whom the kernel told last (parent, tracer or adopter): the
-    process that must wait for this one. ``renotified_ns`` is set when it was
-    handed on to another.
+    ``holdings`` is empty where nobody was told, or where that was not seen.
     """
 
     begin_ns: int
     begin_precision: Precision
-    notified: ProcessKey | None = None
-    notified_nocldwait: bool = False
-    renotified_ns: int | None = None
+    holdings: list[Holding] = field(default_factory=list)
+
+    @property
+    def holder(self) -> ProcessKey | None:
+        """Who was told last, or None."""
+        return self.holdings[-1].holder if self.holdings else None
 
 
 @dataclass(slots=True)
 class ReapState:
-    """The release of a process."""
+    """The release of a process.
+
+    Args:
+        boot_ns: When, or no later than when.
+        precision: Of that time.
+        kind: How.
+        reaper: Who, or None.
+        reaper_comm: Its name, or None.
+        zombie_ns: How long it was a zombie, or None.
+        zombie_precision: Of that duration.
+        rests_on: The kinds of record whose absence this verdict rests on.
+        parent_now: Who the real parent was in the end, where that is known.
+    """
 
     boot_ns: int
     precision: Precision
@@ -38,22 +77,45 @@ class ReapState:
     reaper_comm: str | None
     zombie_ns: int | None
     zombie_precision: Precision
+    rests_on: frozenset[str] = frozenset()
+    parent_now: ProcessKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SentSignal:
-    """A signal that could kill, and why it was sent as far as it alone tells."""
+@dataclass(slots=True)
+class StopSignalSeen:
+    """A stop signal that a process was sent while it was being stopped."""
 
-    event: SignalEvent
-    cause: Cause | None
+    boot_ns: int
+    disposition: Disposition
 
 
 @dataclass(slots=True)
 class ProcessState:
     """One process from birth to release.
 
-    ``original_parent`` is who had to reap it at its birth (or when it was
-    first seen); ``snapshot`` is the newest description of it.
+    Args:
+        snapshot: The newest description of it.
+        born_ns: Its birth.
+        is_seeded: It was there before tracing began.
+        is_seen_late: Its birth should have been seen and was not.
+        original_parent: Who had to reap it at its birth or when it was first seen.
+        original_parent_comm: That process's name then.
+        original_parent_pidns_inum: Where that process lived then.
+        scopes: What it is a member of, innermost first.
+        led: Of which of those it is the init.
+        exit_signo: What its parent is sent when it ends; 0 = nothing.
+        exit_ns: When its last thread ended.
+        is_exit_bound: That is an upper bound: the record of it is missing.
+        leader_exit_ns: When its main thread ended, others living on.
+        is_leader_exit_bound: It had ended before tracing began.
+        leader_alone_until_ns: When the last of those ended.
+        live_threads: Threads left when its main thread ended.
+        seen_until_ns: The last instant at which it provably was in the process
+            table.
+        gone_by_ns: An instant by which its pid had been given to another.
+        teardown_signalled_ns: When a teardown of its namespace sent it SIGKILL.
+        told_ns: When a process of its own container last sent it a signal.
+        children_reaped: How many children it has reaped.
     """
 
     snapshot: ProcessSnapshot
@@ -62,22 +124,32 @@ class ProcessState:
     is_seen_late: bool
     original_parent: ProcessKey | None
     original_parent_comm: str | None
+    original_parent_pidns_inum: int | None
+    scopes: tuple[Scope, ...] = ()
+    led: tuple[Scope, ...] = ()
     exit_signo: int = 17
     exit_ns: int | None = None
+    is_exit_bound: bool = False
     status: WaitStatus | None = None
     cause: Cause | None = None
     fatal_signal: SentSignal | None = None
     leader_exit_ns: int | None = None
+    is_leader_exit_bound: bool = False
+    leader_alone_until_ns: int | None = None
     live_threads: int = 1
     tracer_host_pid: int | None = None
     parent_sigchld: SigchldAction = SigchldAction.UNKNOWN
     zombie: ZombieState | None = None
     reap: ReapState | None = None
-    oom_ns: int | None = None
-    teardown_signalled: bool = False
-    fatal_candidates: list[SentSignal] = field(default_factory=list)
-    signalled_from_inside_ns: list[int] = field(default_factory=list)
-    stop_signals: list[tuple[int, Disposition]] = field(default_factory=list)
+    seen_until_ns: int = 0
+    gone_by_ns: int | None = None
+    oom_by_tid: int | None = None
+    teardown_signalled_ns: int | None = None
+    told_ns: int | None = None
+    stop_signal: StopSignalSeen | None = None
+    children_reaped: int = 0
+    is_stopped: bool = False
+    suspects: Suspects = field(default_factory=Suspects)
 
     @property
     def key(self) -> ProcessKey:
@@ -91,32 +163,47 @@ class ProcessState:
 
     @property
     def is_alive(self) -> bool:
-        """Whether any thread of it still runs."""
-        return self.exit_ns is None
+        """Whether any thread of it still runs, as far as was seen."""
+        return self.exit_ns is None and self.reap is None
 
     @property
     def is_released(self) -> bool:
         """Whether it left the process table."""
         return self.reap is not None
 
+    @property
+    def is_injected(self) -> bool:
+        """Whether it was put into its PID namespace from outside.
+
+        Its namespace's init has a parent outside too, and is not.
+        """
+        return (
+            not self.snapshot.is_init
+            and self.original_parent_pidns_inum is not None
+            and self.snapshot.pidns_inum is not None
+            and self.original_parent_pidns_inum != self.snapshot.pidns_inum
+        )
+
+    def had_stop_signal_since(self, boot_ns: int) -> bool:
+        """Whether it was sent its stop's signal at an instant or later."""
+        return self.stop_signal is not None and self.stop_signal.boot_ns >= boot_ns
+
     def was_released_before(self, boot_ns: int) -> bool:
         """Whether it was certainly, or most likely, gone at an instant.
 
-        An upper bound trails the release by an RCU grace period; a zombie
-        freed within one of the instant, and not signalled by a teardown since
-        (which names every zombie that is left), is taken for gone.
+        An upper bound trails the release by an RCU grace period: a zombie freed
+        within one of the instant is taken for gone where nothing proves that it
+        was still there.
         """
         reap = self.reap
         if reap is None:
-            return False
+            return self.gone_by_ns is not None and self.gone_by_ns <= boot_ns
         if reap.precision is Precision.EXACT:
             return reap.boot_ns <= boot_ns
-        if reap.kind is ReapKind.AUTO and self.exit_ns is not None:
-            return self.exit_ns <= boot_ns
-        if self.teardown_signalled or self.exit_ns is None or self.exit_ns > boot_ns:
+        if self.exit_ns is None or self.exit_ns > boot_ns or self.seen_until_ns > boot_ns:
             return False
+        if self.gone_by_ns is not None and self.gone_by_ns <= boot_ns:
+            return True
+        if reap.kind is ReapKind.AUTO and self.zombie is not None and not self.zombie.holdings:
+            return True
         return reap.boot_ns - RCU_SLACK_NS <= boot_ns
-
-
-RCU_SLACK_NS = 50_000_000
-"""How far sched_process_free may trail the release (seen: 10 to 25 ms)."""

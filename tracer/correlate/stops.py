@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tracer.model.events import SignalEvent
+from tracer.model.events import SignalEvent, SignalInfo
 from tracer.model.identity import ProcessKey
 from tracer.model.signals import SIGKILL, SignalResult
 from tracer.model.verdicts import StopOutcome
@@ -28,8 +28,22 @@ class StopTrigger(StrEnum):
 class StopState:
     """One stop: who was there, what was sent, how it ended.
 
-    ``members`` are the processes unreleased at the begin and those forked
-    later, init left out.
+    Args:
+        begin_ns: When it began.
+        trigger: What began it.
+        stop_signo: The signal that stops what is being stopped.
+        members: The processes unreleased at the begin and those forked later,
+            init left out.
+        stop_signal: The first stop signal to init.
+        stop_signals: How many there were.
+        last_asked_ns: When the last one was sent.
+        kill: The first SIGKILL to init that was not dropped.
+        kill_by_cgroup: It came through cgroup.kill.
+        init_exit_ns: When init ended.
+        end_ns: When the last member was gone, or init had survived.
+        outcome: How it went; None while it goes on.
+        was_init_stopped: Init was stopped (SIGSTOP) when SIGKILL came.
+        after_survived_ns: When a stop signal had been sent that init survived.
     """
 
     begin_ns: int
@@ -38,10 +52,14 @@ class StopState:
     members: set[ProcessKey] = field(default_factory=set)
     stop_signal: SignalEvent | None = None
     stop_signals: int = 0
+    last_asked_ns: int | None = None
     kill: SignalEvent | None = None
+    kill_by_cgroup: bool = False
     init_exit_ns: int | None = None
     end_ns: int | None = None
     outcome: StopOutcome | None = None
+    was_init_stopped: bool = False
+    after_survived_ns: int | None = None
 
     @property
     def is_closed(self) -> bool:
@@ -50,29 +68,50 @@ class StopState:
 
     @property
     def escalated(self) -> bool:
-        """Whether SIGKILL followed the stop signal."""
-        return self.stop_signal is not None and self.kill is not None
+        """Whether somebody sent SIGKILL after the stop signal.
 
-    def note_signal_to_init(self, event: SignalEvent) -> None:
-        """Record a further signal that init got while being stopped."""
-        if event.signo == SIGKILL:
-            if self.kill is None and event.result is not SignalResult.IGNORED:
-                self.kill = event
-        elif event.signo == self.stop_signo:
-            if self.stop_signal is None:
-                self.stop_signal = event
-            self.stop_signals += 1
+        The kernel's own (the OOM killer, an outer namespace's end) is no
+        escalation.
+        """
+        return (
+            self.stop_signal is not None
+            and self.kill is not None
+            and (self.kill.info is SignalInfo.FILLED or self.kill_by_cgroup)
+        )
 
-    def check_survival(self, now_ns: int) -> bool:
-        """Close the stop as survived if its time is up; whether it did."""
+    @property
+    def survives_at_ns(self) -> int | None:
+        """When init will have survived, if nothing more happens; else None."""
         if (
             self.is_closed
-            or self.stop_signal is None
+            or self.last_asked_ns is None
             or self.kill is not None
             or self.init_exit_ns is not None
-            or now_ns - self.stop_signal.boot_ns < SURVIVED_AFTER_NS
         ):
-            return False
+            return None
+        return self.last_asked_ns + SURVIVED_AFTER_NS
+
+    def note_stop_signal(self, event: SignalEvent) -> None:
+        """Enter a stop signal to init."""
+        if self.last_asked_ns == event.boot_ns:
+            return
+        if self.stop_signal is None:
+            self.stop_signal = event
+        self.stop_signals += 1
+        self.last_asked_ns = event.boot_ns
+
+    def note_kill(self, event: SignalEvent, *, by_cgroup: bool) -> None:
+        """Enter a SIGKILL to init."""
+        if (
+            self.kill is None
+            and event.signo == SIGKILL
+            and event.result is not SignalResult.IGNORED
+            and not event.target_group_exit
+        ):
+            self.kill = event
+            self.kill_by_cgroup = by_cgroup
+
+    def survive(self, until_ns: int) -> None:
+        """Close the stop: init outlived its stop signal."""
         self.outcome = StopOutcome.SURVIVED
-        self.end_ns = self.stop_signal.boot_ns + SURVIVED_AFTER_NS
-        return True
+        self.end_ns = until_ns

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from tracer.correlate.state import ProcessState
 from tracer.model.identity import Actor, ProcessKey, ProcessSnapshot
+
+_MOST_OUTSIDERS = 16_384
 
 
 class ProcessTable:
     """Processes by key, and by pid where a pid is all that is known.
 
     Names of processes outside the target (a shim, a shell on the host) are
-    remembered too: they are parents and reapers of processes inside.
+    remembered too, the latest of them: they are parents and reapers of
+    processes inside.
     """
 
     def __init__(self) -> None:
         self._states: dict[ProcessKey, ProcessState] = {}
         self._current_by_ns_pid: dict[tuple[int, int], ProcessKey] = {}
         self._current_by_host_pid: dict[int, ProcessKey] = {}
-        self._comms: dict[ProcessKey, str] = {}
+        self._outsiders: dict[ProcessKey, str] = {}
+        self._zombies_of: dict[ProcessKey, dict[ProcessKey, ProcessState]] = {}
 
     def __iter__(self) -> Iterator[ProcessState]:
         return iter(self._states.values())
@@ -31,56 +36,59 @@ class ProcessTable:
         """The state of a process, or None."""
         return None if key is None else self._states.get(key)
 
-    def meet(self, snapshot: ProcessSnapshot, boot_ns: int, *, is_seeded: bool = False,
-             is_born: bool = False) -> tuple[ProcessState, bool]:
-        """The state for a snapshot, made if it is new; and whether it is new.
+    def add(self, state: ProcessState) -> None:
+        """Enter a process met for the first time."""
+        key = state.key
+        self._states[key] = state
+        other = self.get(self._current_by_host_pid.get(key.host_pid))
+        if other is not None:
+            # The kernel gives a pid away only once its last owner is released.
+            if other.key.start_boot_ns > key.start_boot_ns:
+                state.gone_by_ns = other.key.start_boot_ns
+                return
+            other.gone_by_ns = key.start_boot_ns
+        self.update(state, state.snapshot)
 
-        A process first met by anything but its fork or the seed was seen late.
-        """
+    def update(self, state: ProcessState, snapshot: ProcessSnapshot) -> None:
+        """Take a newer description of a process that is not released."""
         key = snapshot.key
-        state = self._states.get(key)
-        is_new = state is None
-        if state is None:
-            state = ProcessState(
-                snapshot=snapshot,
-                born_ns=boot_ns if is_born else snapshot.start_boot_ns,
-                is_seeded=is_seeded,
-                is_seen_late=not (is_seeded or is_born),
-                original_parent=snapshot.parent_key,
-                original_parent_comm=snapshot.parent_comm,
-            )
-            self._states[key] = state
-        elif snapshot.pidns_inum is not None:
-            state.snapshot = snapshot
-        if is_new or not state.is_released:
-            self._index(snapshot)
-        return state, is_new
-
-    def _index(self, snapshot: ProcessSnapshot) -> None:
-        key = snapshot.key
+        state.snapshot = snapshot
         self._current_by_host_pid[key.host_pid] = key
-        self._comms[key] = snapshot.comm
         if snapshot.pidns_inum is not None and snapshot.ns_pid:
             self._current_by_ns_pid[snapshot.pidns_inum, snapshot.ns_pid] = key
-        if snapshot.parent_key is not None and snapshot.parent_comm:
-            self._comms[snapshot.parent_key] = snapshot.parent_comm
+        parent = snapshot.parent_key
+        if parent is not None and snapshot.parent_comm and parent not in self._states:
+            self._note_outsider(parent, snapshot.parent_comm)
 
     def note_actor(self, actor: Actor) -> None:
         """Remember the name of a process that acted."""
-        if actor.key is not None:
-            self._comms[actor.key] = actor.comm
+        key = actor.key
+        if key is not None and key not in self._states:
+            self._note_outsider(key, actor.comm)
 
     def note_name(self, snapshot: ProcessSnapshot) -> None:
         """Remember a process outside the target (a parent that was told of a death)."""
-        self._comms[snapshot.key] = snapshot.comm
+        if snapshot.key not in self._states:
+            self._note_outsider(snapshot.key, snapshot.comm)
+
+    def _note_outsider(self, key: ProcessKey, comm: str) -> None:
+        if self._outsiders.get(key) == comm:
+            return
+        if len(self._outsiders) >= _MOST_OUTSIDERS:
+            for oldest in list(islice(self._outsiders, _MOST_OUTSIDERS // 2)):
+                del self._outsiders[oldest]
+        self._outsiders[key] = comm
 
     def comm_of(self, key: ProcessKey | None) -> str | None:
         """The newest known name of a process, inside the target or not."""
-        return None if key is None else self._comms.get(key)
+        if key is None:
+            return None
+        state = self._states.get(key)
+        return state.comm if state is not None else self._outsiders.get(key)
 
     def is_known(self, key: ProcessKey | None) -> bool:
         """Whether any event named this process: a dangling pointer's is not."""
-        return key is not None and key in self._comms
+        return key is not None and (key in self._states or key in self._outsiders)
 
     def by_ns_pid(self, pidns_inum: int | None, ns_pid: int | None) -> ProcessState | None:
         """The unreleased process with a pid inside a namespace, or None."""
@@ -92,6 +100,16 @@ class ProcessTable:
         """The unreleased process with a pid on the host, or None."""
         return None if host_pid is None else self.get(self._current_by_host_pid.get(host_pid))
 
+    def hand_to(self, state: ProcessState, holder: ProcessKey, former: ProcessKey | None) -> None:
+        """Note which process has to reap a zombie now, and which one had to."""
+        self._drop_zombie(state, former)
+        self._zombies_of.setdefault(holder, {})[state.key] = state
+
+    def only_zombie_of(self, holder: ProcessKey | None) -> ProcessState | None:
+        """The zombie that a process has to reap, if it is one alone."""
+        zombies = self._zombies_of.get(holder) if holder is not None else None
+        return next(iter(zombies.values())) if zombies is not None and len(zombies) == 1 else None
+
     def release(self, state: ProcessState) -> None:
         """Forget the pids of a released process: they may be reused now."""
         snapshot = state.snapshot
@@ -101,14 +119,23 @@ class ProcessTable:
             where = (snapshot.pidns_inum, snapshot.ns_pid)
             if self._current_by_ns_pid.get(where) == snapshot.key:
                 del self._current_by_ns_pid[where]
+        self._drop_zombie(state, state.zombie.holder if state.zombie is not None else None)
+
+    def _drop_zombie(self, state: ProcessState, holder: ProcessKey | None) -> None:
+        zombies = self._zombies_of.get(holder) if holder is not None else None
+        if holder is not None and zombies is not None:
+            zombies.pop(state.key, None)
+            if not zombies:
+                del self._zombies_of[holder]
 
     def forget(self, state: ProcessState) -> None:
         """Drop a released process that no report will speak of."""
         self._states.pop(state.key, None)
-        self._comms.pop(state.key, None)
+        # Its children may still name it.
+        self._note_outsider(state.key, state.comm)
 
     def ancestors(self, state: ProcessState) -> Iterator[ProcessState]:
-        """The chain of those who forked it, nearest first, inside the target."""
+        """The chain of those who had to reap it at birth, nearest first."""
         seen = {state.key}
         parent = self.get(state.original_parent)
         while parent is not None and parent.key not in seen:

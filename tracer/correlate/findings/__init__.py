@@ -9,6 +9,7 @@ from tracer.correlate.findings.kills import find_kills
 from tracer.correlate.findings.losses import find_losses
 from tracer.correlate.findings.pids import find_pid_shortage
 from tracer.correlate.findings.stops import find_in_stops
+from tracer.correlate.findings.teardowns import find_blocked_teardowns
 from tracer.correlate.findings.zombies import find_zombies
 from tracer.model.report import Finding
 from tracer.model.verdicts import Severity
@@ -27,6 +28,7 @@ def find_all(correlator: Correlator) -> tuple[Finding, ...]:
 
 def _each(correlator: Correlator) -> Iterator[Finding]:
     yield from find_in_stops(correlator)
+    yield from find_blocked_teardowns(correlator)
     yield from find_kills(correlator)
     yield from find_zombies(correlator)
     yield from find_pid_shortage(correlator)

@@ -12,7 +12,7 @@ from tracer.model.verdicts import FINDING_KINDS, Severity
 
 def is_complete(correlator: Correlator, states: Iterable[ProcessState], since_ns: int) -> bool:
     """Whether nothing that these processes' verdict rests on can be missing."""
-    if correlator.losses.any_since(since_ns):
+    if correlator.losses.any_between(since_ns, None):
         return False
     return not any(state.is_seen_late for state in states)
 

@@ -1,0 +1,65 @@
+"""Processes that appear: there before, forked, or running another program."""
+
+from __future__ import annotations
+
+from tracer.correlate.deaths import init_ended
+from tracer.correlate.state import ZombieState
+from tracer.correlate.world import World
+from tracer.model.annotated import Annotated
+from tracer.model.events import ExecEvent, ForkEvent, Precision, ProcessEvent
+from tracer.model.signals import SIGCHLD
+
+
+def note_process(world: World, event: ProcessEvent) -> Annotated | None:
+    """Enter a process that was there before tracing began.
+
+    The ring may have told of it first: then this only proves that it is there.
+    """
+    known = world.table.get(event.process.key)
+    if known is not None:
+        known.seen_until_ns = max(known.seen_until_ns, event.boot_ns)
+        known.is_seen_late = False
+        return None
+    state = world.meet(event.process, event.boot_ns, is_seeded=True)
+    state.seen_until_ns = event.boot_ns
+    state.live_threads = event.live_threads
+    state.parent_sigchld = event.parent_sigchld
+    state.tracer_host_pid = event.tracer_host_pid
+    if event.is_zombie and event.live_threads > 0:
+        state.leader_exit_ns = event.boot_ns
+        state.is_leader_exit_bound = True
+    elif event.is_zombie:
+        state.exit_ns = event.boot_ns
+        state.status = event.status
+        state.zombie = ZombieState(event.boot_ns, Precision.LOWER_BOUND)
+        for scope in state.led:
+            scope.init_exit_ns = scope.init_notified_ns = event.boot_ns
+    elif event.live_threads == 0:
+        # On its way out, which may be long: an init waits for its namespace.
+        state.exit_ns = event.boot_ns
+        state.is_exit_bound = True
+        for scope in state.led:
+            init_ended(world, scope, event.boot_ns)
+    return world.annotate(event, state)
+
+
+def note_fork(world: World, event: ForkEvent) -> Annotated:
+    """Enter a birth."""
+    world.table.note_actor(event.creator)
+    state = world.meet(event.process, event.boot_ns, is_born=True)
+    state.exit_signo = event.exit_signo
+    return world.annotate(event, state)
+
+
+def note_exec(world: World, event: ExecEvent) -> Annotated:
+    """Enter that a process runs another program."""
+    state = world.meet(event.process, event.boot_ns)
+    state.seen_until_ns = max(state.seen_until_ns, event.boot_ns)
+    if state.exit_ns is None:
+        # The thread that calls exec ends the others, the leader too, and takes
+        # the leader's place (de_thread).
+        state.leader_exit_ns = None
+        state.live_threads = 1
+        state.exit_signo = SIGCHLD
+        state.suspects.forget_handlers()
+    return world.annotate(event, state)

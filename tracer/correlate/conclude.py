@@ -1,0 +1,49 @@
+"""The last word: verdicts that rest on silence, once all losses are known."""
+
+from __future__ import annotations
+
+from tracer.correlate.deaths import judge_death
+from tracer.correlate.state import ProcessState, ReapState
+from tracer.correlate.world import World
+from tracer.model.events import Precision
+from tracer.model.verdicts import ReapKind
+
+
+def conclude(world: World) -> None:
+    """Judge again what a loss that was noticed later puts in doubt.
+
+    A verdict that rests on no record having come is one of unknown where such a
+    record may be among the lost. Without losses nothing changes.
+    """
+    if not world.losses.totals:
+        return
+    for state in world.table:
+        judge_death(world, state)
+        reap = state.reap
+        since_ns = state.exit_ns if state.exit_ns is not None else state.born_ns
+        if reap is None or not reap.rests_on:
+            continue
+        if "fork" in reap.rests_on:
+            since_ns = state.born_ns
+        if world.losses.any_between(since_ns, reap.boot_ns, reap.rests_on):
+            _doubt(state, reap)
+
+
+def _doubt(state: ProcessState, reap: ReapState) -> None:
+    if reap.kind is not ReapKind.TEARDOWN:
+        reap.kind = ReapKind.UNKNOWN
+    if reap.precision is Precision.EXACT:
+        # release_task named who did it.
+        return
+    if reap.reaper == state.key and state.zombie is not None and reap.zombie_ns == 0:
+        reap.zombie_ns = max(0, reap.boot_ns - state.zombie.begin_ns)
+        reap.zombie_precision = Precision.UPPER_BOUND
+    reap.reaper = reap.reaper_comm = None
+
+
+def is_complete(world: World, state: ProcessState) -> bool:
+    """Whether nothing that concerns a process can be missing."""
+    if state.is_seen_late:
+        return False
+    until_ns = state.reap.boot_ns if state.reap is not None else None
+    return not world.losses.any_between(state.born_ns, until_ns)
