@@ -1,0 +1,404 @@
+"""The capture format: what is written is read, and nothing else ever is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.replay.captures import header_of, write_capture
+from tests.replay.made_host import MadeHost
+from tracer.errors import CaptureError, OutputError
+from tracer.model.events import (
+    AttachedEvent,
+    ContainerEvent,
+    EndEvent,
+    LossEvent,
+    ObservationEvent,
+)
+from tracer.model.identity import ProcessKey
+from tracer.wire import capture_schema
+from tracer.wire.capture_reader import CaptureReader
+from tracer.wire.capture_schema import (
+    HEADER_KEY,
+    SEAL_KEY,
+    header_from_json,
+    header_to_json,
+)
+from tracer.wire.capture_seal import BLANK_SEAL, seal, split_first
+from tracer.wire.capture_writer import CaptureWriter
+from tracer.wire.layout import RECORD
+
+HOST = MadeHost(short_lived=7, killed=1, leaked=1, containers=1, workers=2)
+
+
+def read_all(path: Path) -> tuple[list[Any], bool, int]:
+    """Everything in a file, whether it was cut, and where."""
+    with CaptureReader(path) as reader:
+        items = list(reader.read())
+        return items, reader.is_cut, reader.end_offset
+
+
+def read_or_refuse(path: Path) -> tuple[str | None, tuple[list[Any], bool, int]]:
+    """The message of a refusal, or everything in the file."""
+    try:
+        return None, read_all(path)
+    except CaptureError as error:
+        return error.message, ([], False, 0)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two things read are equal."""
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return type(left) is type(right) and bool(np.array_equal(left, right))
+    return bool(left == right)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small capture, ended in order."""
+    return write_capture(tmp_path_factory.mktemp("capture") / "whole.arrows", HOST, batch=3)
+
+
+def test_records_and_events_come_back_in_the_order_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrows"
+    records = next(HOST.records())
+    between: list[Any] = [
+        ObservationEvent(5, "docker", ProcessKey(4, 2), {"action": "kill", "more": [1, None]}),
+        ContainerEvent(6, HOST.container(0)),
+        LossEvent(7, {"signal": 3}),
+        EndEvent(8, "interrupted"),
+    ]
+    writer = CaptureWriter(path, header_of(HOST))
+    written: list[Any] = []
+    for number, event in enumerate([HOST.attached, *between]):
+        writer.write_event(event)
+        batch = records[number * 2 : number * 2 + 2]
+        writer.write_records(batch)
+        written += [event, batch]
+    writer.close()
+    items, is_cut, end = read_all(path)
+    assert len(items) == len(written)
+    assert all(same(read, wrote) for read, wrote in zip(items, written, strict=True))
+    assert not is_cut
+    assert end == path.stat().st_size
+
+
+def test_every_member_of_the_record_survives(tmp_path: Path) -> None:
+    random = np.random.default_rng(7)
+    raw = random.integers(0, 256, (11, RECORD.itemsize), np.uint8)
+    records = raw.view(RECORD).reshape(11)
+    records["kind"], records["pad"] = 1, 0
+    records["boot_ns"] = range(11)
+    for name in ("info", "result", "action"):
+        records[name] = 1
+    path = tmp_path / "a.arrows"
+    writer = CaptureWriter(path, header_of(HOST))
+    writer.write_records(records)
+    writer.close()
+    (read,), _, _ = read_all(path)
+    for name in RECORD.names or ():
+        assert np.array_equal(read[name], records[name]), name
+
+
+def test_the_header_tells_where_the_capture_is_from(whole: Path) -> None:
+    with CaptureReader(whole) as reader:
+        assert reader.header == header_of(HOST)
+        assert reader.header.kernel == "6.18.0"
+
+
+def test_any_arrow_reader_can_open_it(whole: Path) -> None:
+    with pa.OSFile(str(whole)) as file, pa.ipc.open_stream(file) as stream:
+        table = stream.read_all()
+    assert table.num_rows == sum(len(batch) for batch in HOST.records(3))
+    assert {"boot_ns", "kind", "host_pid", "comm"} <= set(table.column_names)
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        path = write_capture(tmp_path / "a.arrows", HOST)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_earlier_capture_is_replaced_not_written_through(tmp_path: Path) -> None:
+    path = write_capture(tmp_path / "a.arrows", HOST)
+    path.chmod(0o644)
+    link = tmp_path / "b.arrows"
+    os.link(path, link)
+    before = link.read_bytes()
+    write_capture(path, MadeHost(short_lived=1))
+    assert link.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kind", ["text", "symlink", "directory", "fifo"])
+def test_what_is_no_capture_is_left_alone(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "a.arrows", tmp_path / "other"
+    other.write_text("precious")
+    if kind == "text":
+        path.write_text("root:x:0:0")
+    elif kind == "symlink":
+        path.symlink_to(other)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    with pytest.raises(OutputError, match=str(path)):
+        write_capture(path, HOST)
+    assert other.read_text() == "precious"
+    assert path.is_symlink() == (kind == "symlink")
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No such file"):
+        write_capture(tmp_path / "none" / "a.arrows", HOST)
+
+
+# Cut and corrupt.
+
+
+def test_a_capture_cut_anywhere_is_read_up_to_its_last_whole_batch(
+    whole: Path, tmp_path: Path
+) -> None:
+    data = whole.read_bytes()
+    expected, _, _ = read_all(whole)
+    path = tmp_path / "cut.arrows"
+    header_size = len(split_first(data)[0])
+    number_read = []
+    for size in (*range(header_size, len(data) - 8, 97), len(data) - 8, len(data) - 1):
+        path.write_bytes(data[:size])
+        items, is_cut, end = read_all(path)
+        assert is_cut
+        assert end <= size
+        assert all(same(read, wrote) for read, wrote in zip(items, expected, strict=False))
+        number_read.append(len(items))
+    assert number_read == sorted(number_read)
+    assert number_read[-1] == len(expected)
+
+
+def test_a_file_cut_within_its_header_is_no_capture(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.arrows"
+    header_size = len(split_first(whole.read_bytes())[0])
+    for size in range(0, header_size, 37):
+        path.write_bytes(whole.read_bytes()[:size])
+        with pytest.raises(CaptureError, match="no capture: no whole header"):
+            CaptureReader(path)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_flipped_bit_is_an_error_with_its_offset_never_another_capture(
+    whole: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    good = whole.read_bytes()
+    expected, _, _ = read_all(whole)
+    at = data.draw(st.integers(0, len(good) - 1), label="byte")
+    bit = data.draw(st.integers(0, 7), label="bit")
+    bad = bytearray(good)
+    bad[at] ^= 1 << bit
+    path = tmp_path / "bad.arrows"
+    path.write_bytes(bad)
+    refusal, (items, is_cut, end) = read_or_refuse(path)
+    if refusal is not None:
+        assert str(path) in refusal
+        assert "at byte" in refusal or "its header" in refusal
+    else:
+        # All that can pass for an unfinished write is the length of the last message.
+        assert is_cut
+        assert end <= at
+        assert all(same(read, wrote) for read, wrote in zip(items, expected, strict=False))
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_bytes_put_in_anywhere_never_end_in_a_traceback(
+    whole: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    good = whole.read_bytes()
+    at = data.draw(st.integers(0, len(good)), label="byte")
+    junk = data.draw(st.binary(min_size=1, max_size=40), label="junk")
+    skipped = data.draw(st.integers(0, 40), label="skipped")
+    path = tmp_path / "bad.arrows"
+    path.write_bytes(good[:at] + junk + good[at + skipped :])
+    refusal, _ = read_or_refuse(path)
+    assert refusal is None or str(path) in refusal
+
+
+@given(junk=st.binary(max_size=300))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_other_file_is_no_capture(tmp_path: Path, junk: bytes) -> None:
+    path = tmp_path / "junk"
+    path.write_bytes(junk)
+    with pytest.raises(CaptureError):
+        read_all(path)
+
+
+def test_a_record_of_an_unknown_kind_is_corrupt_not_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrows"
+    writer = CaptureWriter(path, header_of(HOST))
+    records = next(HOST.records())[:1].copy()
+    records["kind"] = 99
+    writer.write_records(records)
+    writer.close()
+    with pytest.raises(CaptureError, match=r"corrupt at byte .* kind 99"):
+        read_all(path)
+
+
+def test_an_arrow_stream_of_something_else_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "other.arrows"
+    schema = pa.schema([pa.field("a", pa.int32())], metadata={SEAL_KEY: BLANK_SEAL})
+    path.write_bytes(seal(schema.serialize().to_pybytes()))
+    with pytest.raises(CaptureError, match="no capture of zomtrace"):
+        CaptureReader(path)
+
+
+# Versions.
+
+
+def with_header(changes: dict[str, Any]) -> str:
+    """A header with other values."""
+    return json.dumps({**json.loads(header_to_json(header_of(HOST))), **changes})
+
+
+def test_a_newer_version_is_refused_by_name() -> None:
+    text = with_header({"schema_version": 2, "writer": "zomtrace 9.0"})
+    with pytest.raises(CaptureError, match=r"f: written by zomtrace 9.0 as capture schema 2"):
+        header_from_json(text, where="f")
+
+
+def test_an_older_version_is_brought_up_to_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def upgrade(raw: dict[str, Any]) -> dict[str, Any]:
+        return {**raw, "hostname": raw.pop("host")}
+
+    monkeypatch.setattr(capture_schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setitem(capture_schema._UPGRADES, 1, upgrade)
+    raw = json.loads(header_to_json(header_of(HOST)))
+    raw["host"] = raw.pop("hostname")
+    assert header_from_json(json.dumps(raw), where="f").hostname == "web-1"
+
+
+def test_fields_a_newer_minor_version_added_are_passed_over() -> None:
+    text = with_header({"weather": "fine"})
+    assert header_from_json(text, where="f") == header_of(HOST)
+
+
+@pytest.mark.parametrize("gone", ["attached", "hostname", "trace_id", "schema_version"])
+def test_a_header_that_lacks_something_is_told_so(gone: str) -> None:
+    raw = json.loads(header_to_json(header_of(HOST)))
+    del raw[gone]
+    with pytest.raises(CaptureError, match=gone):
+        header_from_json(json.dumps(raw), where="f")
+
+
+def test_members_an_older_record_did_not_have_are_zero(tmp_path: Path) -> None:
+    """A capture of a version whose record had no cgroup_id and one member more."""
+    path = tmp_path / "old.arrows"
+    records = next(HOST.records())[:5]
+    batch = capture_schema.records_to_batch(records, capture_schema.arrow_schema({}))
+    batch = batch.drop_columns(["cgroup_id"]).append_column(
+        pa.field("retired", pa.int32()), pa.array(range(5), pa.int32())
+    )
+    header = header_to_json(header_of(HOST)).encode()
+    schema = batch.schema.with_metadata({HEADER_KEY: header, SEAL_KEY: BLANK_SEAL})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as stream:
+        stream.write_batch(batch.cast(schema), custom_metadata={SEAL_KEY: BLANK_SEAL})
+    first, rest = split_first(sink.getvalue().to_pybytes())
+    path.write_bytes(seal(first) + seal(rest[:-8]) + rest[-8:])
+    (read,), is_cut, _ = read_all(path)
+    assert not is_cut
+    assert set(read["cgroup_id"].tolist()) == {0}
+    assert np.array_equal(read["host_pid"], records["host_pid"])
+
+
+def test_the_header_holds_everything_of_the_attach() -> None:
+    event = header_of(HOST).attached
+    assert isinstance(event, AttachedEvent)
+    assert header_from_json(header_to_json(header_of(HOST)), where="f") == header_of(HOST)
+
+
+# A writer that comes to grief.
+
+
+def test_a_full_disk_leaves_the_file_whole_up_to_there(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE refuses a write in its middle, as a disk does that fills up."""
+    path = tmp_path / "full.arrows"
+    code = f"""
+import resource, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from tests.replay.captures import header_of
+from tests.replay.made_host import MadeHost
+from tracer.errors import OutputError
+from tracer.wire.capture_writer import CaptureWriter
+host = MadeHost(short_lived=2000)
+writer = CaptureWriter(Path({str(path)!r}), header_of(host))
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_001, 40_001))
+written = 0
+try:
+    for records in host.records(100):
+        writer.write_records(records)
+        written += len(records)
+except OutputError as error:
+    print(written, writer.size)
+    print(error.message, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    written, size = map(int, done.stdout.split())
+    assert "whole up to there" in done.stderr
+    assert path.stat().st_size == size <= 40_001
+    items, is_cut, end = read_all(path)
+    assert is_cut
+    assert end == size
+    assert sum(len(batch) for batch in items) == written > 0
+
+
+def test_a_recorder_killed_in_the_act_loses_no_batch_it_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "killed.arrows"
+    code = f"""
+from pathlib import Path
+from tests.replay.captures import header_of
+from tests.replay.made_host import MadeHost
+from tracer.wire.capture_writer import CaptureWriter
+host = MadeHost(short_lived=1_000_000)
+writer = CaptureWriter(Path({str(path)!r}), header_of(host))
+written = 0
+for records in host.records(500):
+    writer.write_records(records)
+    written += len(records)
+    print(written, flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(13):
+            told = int(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+    items, is_cut, _ = read_all(path)
+    assert is_cut
+    assert sum(len(batch) for batch in items) >= told
+
+
+def test_the_header_alone_is_a_capture_too(tmp_path: Path) -> None:
+    path = tmp_path / "empty.arrows"
+    CaptureWriter(path, header_of(HOST)).close()
+    assert read_all(path) == ([], False, path.stat().st_size)
