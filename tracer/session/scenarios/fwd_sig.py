@@ -74,6 +74,8 @@ def explain_group_init(account: Account) -> Explanation:
     killed = [p for p in account.report.processes if p.term_signal == "SIGKILL"]
     if killed:
         raise surprise(f"SIGKILL ended {pids(killed)}")
+    if program.exit_code != 0 or init.exit_code != 0:
+        raise surprise(f"{program.comm} or {init.comm} did not end with exit code 0")
     ended = [w for w in workers if w.cause is Cause.STOP_SIGNAL]
     return Explanation(
         steps=(
@@ -87,7 +89,7 @@ def explain_group_init(account: Account) -> Explanation:
             (
                 f"{count(len(ended), 'worker')} ended by SIGTERM (a handler of their own could have"
                 f" tidied up first); {program.comm} ended with exit code {program.exit_code}."
-                f" {init.comm} reaped them and left last. Nobody got SIGKILL."
+                f" {init.comm} left last, with exit code {init.exit_code}. Nobody got SIGKILL."
             ),
         ),
         remedy=(

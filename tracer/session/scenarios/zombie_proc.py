@@ -32,6 +32,8 @@ def explain(account: Account) -> Explanation:
     stop, init, children = account.stop, account.init, account.named("child")
     zombies = [z for child in children if (z := account.zombie(child)) is not None]
     forked = account.number("forked")
+    if any(child.exit_code != 0 for child in children):
+        raise surprise("a child did not end by itself")
     if len(children) != forked or len(zombies) != forked:
         raise surprise(
             f"{count(forked, 'child', 'children')} were forked, {len(children)} seen,"
