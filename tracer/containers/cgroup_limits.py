@@ -45,19 +45,22 @@ class MemoryLevel:
         limit: In bytes; None without one.
         reached: How often this level's own limit could not be kept (v1: how often
             it was hit, reclaim or not); None where the kernel does not count it.
+        peak: The most bytes ever charged; None where the kernel does not keep it.
         kills: How many processes of it an OOM killer has killed, whosever limit it
             was; None where the kernel does not count it.
 
     Source:
-        v2: memory.current, memory.max, memory.events.local (oom), memory.events
-        (oom_kill). v1: memory.usage_in_bytes, memory.limit_in_bytes,
-        memory.failcnt, memory.oom_control (oom_kill).
+        v2: memory.current, memory.max, memory.events.local (oom), memory.peak,
+        memory.events (oom_kill). v1: memory.usage_in_bytes, memory.limit_in_bytes,
+        memory.failcnt and memory.memsw.failcnt, memory.max_usage_in_bytes,
+        memory.oom_control (oom_kill).
     """
 
     path: str
     usage: int
     limit: int | None
     reached: int | None
+    peak: int | None
     kills: int | None
 
 
@@ -115,6 +118,7 @@ def _memory_v2(path: str) -> MemoryLevel | None:
         usage,
         _number(limit),
         _keyed(_read(path, "memory.events.local"), "oom"),
+        _number(_read(path, "memory.peak")),
         _keyed(_read(path, "memory.events"), "oom_kill"),
     )
 
@@ -128,7 +132,8 @@ def _memory_v1(path: str) -> MemoryLevel | None:
         path,
         usage,
         limit if limit < _V1_NO_LIMIT else None,
-        _number(_read(path, "memory.failcnt")),
+        _sum(_read(path, "memory.failcnt"), _read(path, "memory.memsw.failcnt")),
+        _number(_read(path, "memory.max_usage_in_bytes")),
         _keyed(_read(path, "memory.oom_control"), "oom_kill"),
     )
 
@@ -144,6 +149,11 @@ def _read(directory: str, name: str) -> str | None:
 def _number(text: str | None) -> int | None:
     text = (text or "").strip()
     return int(text) if text.isdecimal() else None
+
+
+def _sum(*texts: str | None) -> int | None:
+    numbers = [number for number in map(_number, texts) if number is not None]
+    return sum(numbers) if numbers else None
 
 
 def _keyed(text: str | None, key: str) -> int | None:

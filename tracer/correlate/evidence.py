@@ -14,6 +14,8 @@ from tracer.correlate.correlator import Correlator
 from tracer.model.events import ObservationEvent
 from tracer.model.identity import ProcessKey
 
+_BATCH_BYTES = 1 << 20
+"""Memory is charged ahead in batches: a limit is reached this far below it."""
 _STATES = {
     "R": "running",
     "S": "asleep",
@@ -76,7 +78,7 @@ def say_whose_memory_limit(correlator: Correlator, container_id: str | None) -> 
 
     Source:
         v2 counts ``oom`` in memory.events.local of the level whose limit could not
-        be kept; v1 counts ``memory.failcnt`` there.
+        be kept; v1 counts ``memory.failcnt`` there, and keeps the most there was.
     """
     readings = [
         event.values["levels"]
@@ -88,23 +90,31 @@ def say_whose_memory_limit(correlator: Correlator, container_id: str | None) -> 
         return ""
     before = {str(one["path"]): one for one in readings[0]}
     after = {str(one["path"]): one for reading in readings[1:] for one in reading}
-    reached = [
-        _name_level(depth, one)
-        for depth, one in enumerate(after.values())
-        if _grew(before.get(str(one["path"])), one, "reached") and one.get("limit") is not None
+    limited = [
+        (depth, one) for depth, one in enumerate(after.values()) if one.get("limit") is not None
     ]
-    if len(reached) == 1:
-        return f" The limit was {reached[0]}."
-    if reached:
+    full = [
+        _name_level(depth, one)
+        for depth, one in limited
+        if _grew(before.get(str(one["path"])), one, "reached")
+    ] or [_name_level(depth, one) for depth, one in limited if _came_close(one)]
+    if len(full) == 1:
+        return f" The limit was {full[0]}."
+    if full:
         return (
-            f" More than one limit was reached, {' and '.join(reached)}: which one it was for"
-            " cannot be told."
+            f" More than one limit was reached, {' and '.join(full)}: which one it was for cannot"
+            " be told."
         )
-    if any(_grew(before.get(path), one, "kills") for path, one in after.items()):
-        limits = [one for one in after.values() if one.get("limit") is not None]
-        if all(one.get("reached") is not None for one in limits):
-            return " No limit of its cgroups was reached: it was the host's memory that ran out."
+    was_counted = all(one.get("reached") is not None for _, one in limited)
+    if was_counted and any(_grew(before.get(path), one, "kills") for path, one in after.items()):
+        return " No limit of its cgroups was reached: it was the host's memory that ran out."
     return ""
+
+
+def _came_close(level: Mapping[str, Any]) -> bool:
+    # Where swap is limited to the same, some kernels count no failure of either.
+    peak = level.get("peak")
+    return isinstance(peak, int) and peak >= int(level["limit"]) - _BATCH_BYTES
 
 
 def _grew(before: Mapping[str, Any] | None, after: Mapping[str, Any], key: str) -> bool:
@@ -131,7 +141,7 @@ def say_what_a_parent_does(correlator: Correlator, parent: ProcessKey | None) ->
     where = values.get("syscall") or values.get("wchan")
     doing = f"{state} in {where}" if where else state
     waiting = values.get("is_waiting")
-    if waiting is None:
+    if waiting is None or values.get("state") in ("T", "t", "Z"):
         return f"it was {doing}"
     if waiting:
         return f"it was waiting for a child, but not for these ({doing})"

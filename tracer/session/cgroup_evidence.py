@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_URGENT_KINDS = (CONSTANTS["ZT_KIND_OOM"], CONSTANTS["ZT_KIND_EXIT"])
+_OOM, _EXEC, _EXIT = (CONSTANTS[f"ZT_KIND_{name}"] for name in ("OOM", "EXEC", "EXIT"))
 _AT_MOST_EVERY_NS = 100_000_000
 """Failed forks and OOM kills come in storms; the counters count them all."""
 _UNHURRIED_NS = 10_000_000_000
@@ -78,12 +78,14 @@ class CgroupEvidence:
         return {ForkFailedEvent: self._on_fork_failed}
 
     def peek(self, records: npt.NDArray[np.void]) -> Iterator[ObservationEvent]:
-        """Read at once where an OOM kill or an init's end is among the records."""
+        """Read at once where an OOM kill, or an init's exec or end, is among the records.
+
+        Its exec, because a runtime may have moved it before it let it go.
+        """
         kinds = records["kind"]
-        struck = kinds == _URGENT_KINDS[0]
-        if not struck.any():
-            ended = (kinds == _URGENT_KINDS[1]) & (records["live_threads"] == 0)
-            if not ended.any() or self._inits.isdisjoint(records["host_pid"][ended].tolist()):
+        if not (kinds == _OOM).any():
+            turned = (kinds == _EXEC) | ((kinds == _EXIT) & (records["live_threads"] == 0))
+            if self._inits.isdisjoint(records["host_pid"][turned].tolist()):
                 return
         yield from self._read_all()
 
