@@ -29,6 +29,8 @@ COMMON_KEYS = (
     "pidns_inum", "cgroup_id", "container_id", "container_name",
 )  # fmt: skip
 STOP_COUNTS = ("sigkilled", "signalled", "exited", "already_zombie", "survived")
+PATIENCE = float(os.environ.get("ZOMTRACE_PATIENCE", "1"))
+"""What all deadlines here are multiplied with: more than 1 for emulated machines."""
 _RFC3339_UTC_NS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -210,7 +212,7 @@ class Zomtrace:
         self, wanted: Callable[[Json], bool], what: str, *, within_s: float = 15.0
     ) -> Json:
         """Wait for the first JSON line that is wanted."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + within_s * PATIENCE
         checked = 0
         with self._changed:
             while True:
@@ -245,7 +247,7 @@ class Zomtrace:
 
     def wait_stderr(self, text: str, *, within_s: float = 15.0) -> None:
         """Wait until stderr holds a text."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + within_s * PATIENCE
         with self._changed:
             while text not in self.stderr:
                 left = deadline - time.monotonic()
@@ -265,7 +267,7 @@ class Zomtrace:
             within_s: The deadline.
         """
         try:
-            got = self.process.wait(within_s)
+            got = self.process.wait(within_s * PATIENCE)
         except subprocess.TimeoutExpired:
             kinds = Counter(line["kind"] for line in self.lines_so_far())
             raise AssertionError(
