@@ -8,6 +8,7 @@ from tracer.correlate.world import World
 from tracer.model.annotated import Annotated
 from tracer.model.events import ExecEvent, ForkEvent, Precision, ProcessEvent
 from tracer.model.signals import SIGCHLD
+from tracer.model.verdicts import Cause
 
 
 def note_process(world: World, event: ProcessEvent) -> Annotated | None:
@@ -31,6 +32,9 @@ def note_process(world: World, event: ProcessEvent) -> Annotated | None:
     elif event.is_zombie:
         state.exit_ns = event.boot_ns
         state.status = event.status
+        if event.status is not None and event.status.signo is not None:
+            # Of a signal that was sent before tracing began.
+            state.cause = Cause.UNKNOWN
         state.zombie = ZombieState(event.boot_ns, Precision.LOWER_BOUND)
         for scope in state.led:
             scope.init_exit_ns = scope.init_notified_ns = event.boot_ns

@@ -24,6 +24,7 @@ from tracer.model.signals import SIGKILL, SIGSYS, Disposition, SignalResult
 from tracer.model.verdicts import Cause, ReapKind, StopOutcome
 from tracer.model.wait_status import WaitStatus
 
+_MOMENT_NS = 1_000_000_000
 _SIGCHLD_BY_DISPOSITION = {
     Disposition.CAUGHT: SigchldAction.CAUGHT,
     Disposition.DEFAULT: SigchldAction.DEFAULT,
@@ -45,7 +46,13 @@ def note_exit(world: World, event: ExitEvent) -> Annotated | None:
         # Where the kernel does not say which thread is the last, two may seem to be.
         return None
     state.exit_signo = event.exit_signo
-    state.parent_sigchld = event.parent_sigchld
+    parent = world.table.get(state.snapshot.parent_key)
+    if parent is None or parent.exit_ns is None:
+        # An init in its teardown is made to ignore SIGCHLD by the kernel.
+        state.parent_sigchld = event.parent_sigchld
+    for scope in state.scopes:
+        scope.stopped.pop(state.key, None)
+    state.is_stopped = False
     state.tracer_host_pid = event.tracer_host_pid
     if event.live_threads > 0:
         if state.leader_exit_ns is None and state.exit_ns is None:
@@ -94,7 +101,7 @@ def note_teardown(world: World, event: TeardownEvent) -> Annotated:
 def note_notification(world: World, event: SignalEvent) -> Annotated:
     """Enter that the kernel told somebody of a process's end."""
     world.table.note_actor(event.actor)
-    world.table.note_name(event.process)
+    world.table.note_name(event.process.key, event.process.comm)
     child = _notified_child(world, event)
     if child is not None:
         _tell(world, event, child)
@@ -226,9 +233,12 @@ def judge_death(world: World, state: ProcessState) -> None:
 
 def _unsent(world: World, state: ProcessState, signo: int) -> Cause:
     # Before force_fatal_sig(), a seccomp filter's kill was a do_exit(SIGSYS): no
-    # signal at all. A tracer that injects one is seen to deliver it.
+    # signal at all. A tracer that injects one is seen to deliver it, and so is
+    # one that was sent before tracing began.
+    may_be_older = state.is_seeded and (state.exit_ns or 0) - (world.begin_ns or 0) < _MOMENT_NS
     if (
         signo == SIGSYS
+        and not may_be_older
         and not state.suspects.was_delivered(SIGSYS)
         and world.is_hooked("deliver") is not False
         and not world.losses.any_between(state.born_ns, state.exit_ns, ("signal", "deliver"))

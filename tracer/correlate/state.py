@@ -114,6 +114,8 @@ class ProcessState:
             table.
         gone_by_ns: An instant by which its pid had been given to another.
         teardown_signalled_ns: When a teardown of its namespace sent it SIGKILL.
+        newest_comm: Its name in the newest record that speaks of it; None = as in
+            ``snapshot``.
         told_ns: When a process of its own container last sent it a signal.
         children_reaped: How many children it has reaped.
     """
@@ -145,6 +147,7 @@ class ProcessState:
     gone_by_ns: int | None = None
     oom_by_tid: int | None = None
     teardown_signalled_ns: int | None = None
+    newest_comm: str | None = None
     told_ns: int | None = None
     stop_signal: StopSignalSeen | None = None
     children_reaped: int = 0
@@ -158,8 +161,8 @@ class ProcessState:
 
     @property
     def comm(self) -> str:
-        """Its newest name."""
-        return self.snapshot.comm
+        """Its newest name, whichever record told it."""
+        return self.newest_comm or self.snapshot.comm
 
     @property
     def is_alive(self) -> bool:

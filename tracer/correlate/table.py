@@ -53,27 +53,28 @@ class ProcessTable:
         """Take a newer description of a process that is not released."""
         key = snapshot.key
         state.snapshot = snapshot
+        state.newest_comm = None
         self._current_by_host_pid[key.host_pid] = key
         if snapshot.pidns_inum is not None and snapshot.ns_pid:
             self._current_by_ns_pid[snapshot.pidns_inum, snapshot.ns_pid] = key
         parent = snapshot.parent_key
-        if parent is not None and snapshot.parent_comm and parent not in self._states:
-            self._note_outsider(parent, snapshot.parent_comm)
+        if parent is not None and snapshot.parent_comm:
+            self.note_name(parent, snapshot.parent_comm)
 
     def note_actor(self, actor: Actor) -> None:
         """Remember the name of a process that acted."""
-        key = actor.key
-        if key is not None and key not in self._states:
-            self._note_outsider(key, actor.comm)
+        if actor.key is not None:
+            self.note_name(actor.key, actor.comm)
 
-    def note_name(self, snapshot: ProcessSnapshot) -> None:
-        """Remember a process outside the target (a parent that was told of a death)."""
-        if snapshot.key not in self._states:
-            self._note_outsider(snapshot.key, snapshot.comm)
+    def note_name(self, key: ProcessKey, comm: str) -> None:
+        """Remember a process's name, its newest; inside the target or not."""
+        state = self._states.get(key)
+        if state is not None:
+            state.newest_comm = comm
+        elif self._outsiders.get(key) != comm:
+            self._note_outsider(key, comm)
 
     def _note_outsider(self, key: ProcessKey, comm: str) -> None:
-        if self._outsiders.get(key) == comm:
-            return
         if len(self._outsiders) >= _MOST_OUTSIDERS:
             for oldest in list(islice(self._outsiders, _MOST_OUTSIDERS // 2)):
                 del self._outsiders[oldest]

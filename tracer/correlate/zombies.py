@@ -80,6 +80,13 @@ def responsible_for(state: ProcessState) -> ProcessKey | None:
     return holder or state.snapshot.parent_key
 
 
+def holder_at(state: ProcessState, boot_ns: int) -> ProcessKey | None:
+    """Who had to reap a zombie at an instant."""
+    holdings = state.zombie.holdings if state.zombie is not None else []
+    told = [holding.holder for holding in holdings if holding.since_ns <= boot_ns]
+    return told[-1] if told else state.original_parent
+
+
 def release_of(state: ProcessState) -> ReapState | None:
     """The release of a process, also where only its pid's next owner proves it."""
     if state.reap is not None or state.gone_by_ns is None:

@@ -162,16 +162,19 @@ class _Group:
 
     def _leader(self) -> tuple[str, str, str]:
         view = self._views[0]
-        number = wording.count(view.live_threads, "thread")
-        lives = say_which_threads_live(self._correlator, view.state.key)
-        others = f"{number} of it ran on" + (f" ({lives})" if lives else "")
-        still = view.state.exit_ns is None
-        until = f"for {self._longest}" if not still else f"for {self._longest} so far"
-        names = self._names if len(self._views) > 1 else wording.named(view.state)
+        if len(self._views) == 1:
+            names = wording.named(view.state)
+            lives = say_which_threads_live(self._correlator, view.state.key)
+            others = f"{wording.count(view.live_threads, 'other thread')} of it ran on"
+            shown = f"showed as a zombie for {self._longest} while {others}"
+            shown += f" ({lives})" if lives else ""
+        else:
+            names = wording.name_some(self._states)
+            shown = f"showed as zombies for up to {self._longest} while other threads of theirs ran on"
         return (
-            f"the main thread of {names} ended, others ran on",
-            f"{names} showed as a zombie {until}, but {others}: no wait can reap a process before"
-            " its last thread ends, and no signal is lost on it.",
+            f"the main thread of {self._names} ended, others ran on",
+            f"{names} {shown}. A process can be reaped only once its last thread has ended; until"
+            " then it works on, and takes signals.",
             "No leak. To end the whole process, return from main or call exit(), which end every"
             " thread; pthread_exit in main ends the main thread alone.",
         )
