@@ -202,7 +202,11 @@ def _raise_failure(answer: dict[str, Any], log: str) -> None:
             f"the BPF programs do not compile: {_first_error(log) or answer['failed']}",
             hint="run with -v to see all the compiler said",
         )
-    if not answer["programs"] and os.strerror(errno.EPERM) in answer["refused"].values():
+    refused = answer["refused"].values()
+    # A kernel that is locked down calls the helpers unknown: "Invalid argument".
+    if (refused and is_locked_down()) or (
+        not answer["programs"] and os.strerror(errno.EPERM) in refused
+    ):
         refuse_by_errno(errno.EPERM, "loading BPF programs")
 
 
