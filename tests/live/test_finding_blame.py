@@ -25,7 +25,7 @@ FREEZER = Path("/sys/fs/cgroup/freezer")
 @contextmanager
 def blaming(mode: str, *options: str) -> Iterator[Zomtrace]:
     """``zomtrace run -- blame MODE``, ready."""
-    args = ["run", "--min-zombie", "0.3", *options, "--", workload("blame"), mode]
+    args: list[str | Path] = ["run", "--min-zombie", "0.3", *options, "--", workload("blame"), mode]
     with Zomtrace(*args) as trace:
         trace.wait_attached().wait_stderr("ready\n")
         yield trace

@@ -29,6 +29,11 @@ def add_findings(page: Page, report: Report) -> None:
         if number:
             page.blank()
         _add_finding(page, finding)
+    page.blank()
+    code = sort_findings(report.findings)[0].code
+    page.text(
+        f"What a code means and how to fix it: zomtrace explain {code}", indent=2, style=Style.DIM
+    )
 
 
 def add_gaps(page: Page, report: Report) -> None:
