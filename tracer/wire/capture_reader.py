@@ -142,12 +142,14 @@ class CaptureReader:
 
     def _read_header(self) -> CaptureHeader:
         try:
-            first = next(walk_messages(self._data))
+            first = next(walk_messages(self._data), None)
         except (BrokenMessageError, IncompleteError) as error:
             raise CaptureError(
                 f"{self.path}: no capture: no whole header at byte {error.offset}",
                 hint="zomtrace record -w FILE, or -w FILE with any trace, makes one",
             ) from error
+        if first is None:
+            raise self._corrupt(0, "it ends before its header")
         try:
             schema = pa.ipc.read_schema(pa.py_buffer(self._data[: first.size]))
         except (pa.ArrowException, OSError) as error:
