@@ -86,6 +86,14 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 	if (ctx->args[3] & 0xffffffff)
 		e->flags |= ZT_F_GROUP;
 	/*
+	 * Since 7.3 kill(2) lets __send_signal() fill the siginfo: SEND_SIG_NOINFO
+	 * to a process. cgroup.kill sends to a thread, PDEATHSIG when exiting.
+	 */
+	if (info == 0 && e->flags & ZT_F_GROUP && !(e->flags & ZT_F_CUR_EXITING)) {
+		e->info = ZT_INFO_POINTER;
+		e->si_pid = e->cur_ns_pid;
+	}
+	/*
 	 * A signal that kills has begun the group exit by the time we are
 	 * called. GROUP_EXIT shall speak of an earlier one.
 	 */
