@@ -33,7 +33,7 @@ _BOUND = {Precision.UPPER_BOUND: "\u2264", Precision.LOWER_BOUND: "\u2265"}
 
 LIFE_COLUMNS = (
     "pid", "nsPid", "name", "scope", "parent", "isInit", "isOutside", "isQuiet",
-    "begin", "leaderExit", "exit", "zombieFrom", "reap", "reapBound",
+    "begin", "leaderExit", "exit", "wasZombie", "zombieFrom", "reap", "reapBound",
     "end", "endKind", "why", "origin", "stopSignal", "reaped", "fold", "foldName", "execs",
 )  # fmt: skip
 """A life's values, in this order."""
@@ -91,9 +91,10 @@ class _Writer:
             self.at(life.begin_ns),
             self.at(life.leader_exit_ns),
             self.at(life.exit_ns),
+            int(life.was_zombie),
             self.at(life.zombie_from_ns),
             self.at(life.reap_ns),
-            text(_BOUND.get(life.precision) if life.precision else None),
+            text(_zombie_bound(life)),
             text(_end(life)),
             _end_kind(life),
             text(explain_end(life.report) if life.report else None),
@@ -220,6 +221,13 @@ def _finding(finding: Finding) -> list[Any]:
         safe_text(finding.advice),
         list(finding.host_pids),
     ]
+
+
+def _zombie_bound(life: Life) -> str | None:
+    if life.was_zombie:
+        return _BOUND[Precision.LOWER_BOUND]
+    precision = life.zombie.precision if life.zombie is not None else life.precision
+    return _BOUND.get(precision) if precision is not None else None
 
 
 def _end(life: Life) -> str:

@@ -42,7 +42,8 @@ class Life:
         begin_ns: Its birth; may lie before the trace's begin.
         leader_exit_ns: When its first thread ended, others living on.
         exit_ns: When its last thread ended.
-        zombie_from_ns: From when on it was a zombie.
+        was_zombie: It was one before the trace began: since when is not known.
+        zombie_from_ns: From when on it was a zombie, or is known to have been.
         reap_ns: When it was gone from the process table.
         precision: Of that.
         reap_kind: Who collected it.
@@ -65,6 +66,7 @@ class Life:
     begin_ns: int | None = None
     leader_exit_ns: int | None = None
     exit_ns: int | None = None
+    was_zombie: bool = False
     zombie_from_ns: int | None = None
     reap_ns: int | None = None
     precision: Precision | None = None
@@ -170,10 +172,10 @@ def _advance(life: Life, event: Event, annotated: Annotated) -> None:
             life.begin_ns = process.start_boot_ns or event.boot_ns
         case ExecEvent(process=process):
             life.execs.append((event.boot_ns, process.comm))
+        case ProcessEvent(is_zombie=True, live_threads=0):
+            life.was_zombie = True
         case ProcessEvent(is_zombie=True):
-            life.zombie_from_ns = event.boot_ns
-        case ProcessEvent(live_threads=0):
-            life.exit_ns = event.boot_ns
+            life.leader_exit_ns = event.boot_ns
         case ExitEvent(live_threads=0):
             life.exit_ns = event.boot_ns
         case ExitEvent():
@@ -184,7 +186,7 @@ def _advance(life: Life, event: Event, annotated: Annotated) -> None:
             life.reap_kind = annotated.reap_kind
             life.reaper_host_pid = annotated.reaper_host_pid
             life.reaper_comm = annotated.reaper_comm
-            if annotated.zombie_ns:
+            if annotated.zombie_ns and not life.was_zombie:
                 life.zombie_from_ns = event.boot_ns - annotated.zombie_ns
         case _:
             pass
@@ -199,11 +201,15 @@ def _settle(life: Life, process: ProcessReport) -> None:
     life.pidns_inum = process.pidns_inum
     life.container_id = process.container_id
     life.begin_ns = life.begin_ns or process.start_boot_ns or None
-    life.exit_ns = life.exit_ns or process.end_boot_ns
+    if not life.was_zombie:
+        life.exit_ns = life.exit_ns or process.end_boot_ns
     life.reap_kind = life.reap_kind or process.reap_kind
 
 
 def _bound(life: Life, report: Report) -> None:
+    if life.was_zombie:
+        # Had it ended after the hooks went live, its exit would have been seen.
+        life.zombie_from_ns = report.begin_boot_ns
     # Dead, not gone, and not known to have been cleared away unseen: a zombie to the end.
     if life.exit_ns is not None and life.reap_ns is None and life.reap_kind is None:
         life.zombie_from_ns = life.zombie_from_ns or life.exit_ns

@@ -226,6 +226,7 @@ function foldState(row, at) {
 
 function stateAt(life, at) {
   if (life.isOutside) return "outside the target";
+  if (at < 0) return "before the trace";
   if (life.begin !== null && at < life.begin) return "not born";
   if (life.zombieFrom !== null && at >= life.zombieFrom && at < lastAt(life)) return `zombie for ${life.reapBound}${formatDuration(zombieNs(life))}; ${life.end}`;
   if (at >= lastAt(life)) return at > data.span ? "the trace was over" : `gone; ${life.end}`;

@@ -161,12 +161,11 @@ function paintOverview(canvas, width) {
 const everyone = steps(lives.filter((life) => !life.isOutside));
 
 function overviewX(at) {
-  const low = -data.span * EDGE;
-  return LABEL_WIDTH + ((at - low) / (data.span * (1 + EDGE * 4))) * plotWidth;
+  return LABEL_WIDTH + ((at + data.span * BEFORE) / (data.span * (1 + BEFORE + AFTER))) * plotWidth;
 }
 
 function overviewTime(x) {
-  return -data.span * EDGE + ((x - LABEL_WIDTH) / plotWidth) * data.span * (1 + EDGE * 4);
+  return data.span * (((x - LABEL_WIDTH) / plotWidth) * (1 + BEFORE + AFTER) - BEFORE);
 }
 
 // How many live, and on top how many are zombies; nothing shorter than a pixel is missed.
@@ -199,9 +198,19 @@ function paintCounts(pen, counts, top, height) {
   }
 }
 
+// Before the trace began, and after it ended, nothing was seen.
+function shadeUntraced(pen, height) {
+  pen.fillStyle = colors.line;
+  pen.globalAlpha = 0.45;
+  pen.fillRect(LABEL_WIDTH, 0, toX(0) - LABEL_WIDTH, height);
+  pen.fillRect(toX(data.span), 0, Math.max(LABEL_WIDTH + plotWidth - toX(data.span), 0), height);
+  pen.globalAlpha = 1;
+}
+
 function paintLanes(pen, width, height, scroll, selected) {
   clipPlot(pen, 0, height);
   paintBands(pen, 0, height);
+  shadeUntraced(pen, height);
   pen.fillStyle = colors.grid;
   for (const at of ticks().all) pen.fillRect(Math.round(toX(at)), 0, 1, height);
   for (const stop of data.stops) {
@@ -250,6 +259,12 @@ function paintLife(pen, life, y) {
   }
   const from = toX(Math.max(life.begin ?? window_.from, window_.from - nsPerPixel() * 20));
   const until = Math.min(aliveUntil(life), data.span);
+  const last = toX(Math.min(lastAt(life), data.span));
+  if (life.wasZombie) {
+    zombieBar(pen, toX(Math.min(window_.from, 0)) - 20, last, y, 10);
+    paintEnd(pen, life.end, last, y, life);
+    return;
+  }
   const to = Math.max(toX(Math.min(until, window_.to + nsPerPixel() * 20)), from + 1.5);
   bar(pen, from, to, y, colors.alive, colors["alive-edge"]);
   if (life.zombieFrom !== null && life.exit !== null) {
@@ -259,7 +274,6 @@ function paintLife(pen, life, y) {
   }
   if (life.leaderExit !== null) zombieBar(pen, toX(life.leaderExit), to, y + 2, 5);
   if (life.zombieFrom !== null) zombieBar(pen, toX(life.zombieFrom), toX(lastAt(life)), y, 10);
-  const last = toX(Math.min(lastAt(life), data.span));
   if (life.exit !== null) paintDeath(pen, life, toX(life.exit), y);
   paintEnd(pen, life.end, Math.max(last, to), y, life);
 }

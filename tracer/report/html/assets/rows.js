@@ -80,7 +80,7 @@ function steps(members) {
   const sorted = (values) => Float64Array.from(values).sort();
   const zombies = members.filter((life) => life.zombieFrom !== null);
   return {
-    born: sorted(members.map((life) => life.begin ?? -Infinity)),
+    born: sorted(members.map((life) => (life.wasZombie ? -Infinity : life.begin ?? -Infinity))),
     died: sorted(members.map((life) => aliveUntil(life))),
     turned: sorted(zombies.map((life) => life.zombieFrom)),
     gone: sorted(zombies.map((life) => lastAt(life))),
@@ -88,6 +88,7 @@ function steps(members) {
 }
 
 function aliveUntil(life) {
+  if (life.wasZombie) return -Infinity;
   if (life.exit !== null) return life.exit;
   return life.zombieFrom !== null ? life.zombieFrom : Infinity;
 }

@@ -1,7 +1,9 @@
 // Time and pixels. The window into time is [from, to], ns from the trace's begin.
 const LABEL_WIDTH = Math.min(270, Math.max(150, Math.round(window.innerWidth * 0.22)));
 const MIN_WINDOW = 2000;
-const EDGE = 0.02;
+// Room around the trace: to its right for what is written behind the ends.
+const BEFORE = 0.02;
+const AFTER = 0.13;
 const window_ = { from: 0, to: data.span };
 let plotWidth = 800;
 
@@ -10,8 +12,8 @@ const toTime = (x) => window_.from + ((x - LABEL_WIDTH) / plotWidth) * (window_.
 const nsPerPixel = () => (window_.to - window_.from) / plotWidth;
 
 function showWindow(from, to) {
-  const low = -data.span * EDGE;
-  const high = data.span * (1 + EDGE * 3);
+  const low = -data.span * BEFORE;
+  const high = data.span * (1 + AFTER);
   const width = Math.min(Math.max(to - from, MIN_WINDOW), high - low);
   const middle = (from + to) / 2;
   window_.from = Math.min(Math.max(middle - width / 2, low), high - width);
@@ -50,9 +52,9 @@ function showFirst() {
   }
 }
 
-// Round steps of about 120 pixels.
+// Round steps of about 100 pixels.
 function ticks() {
-  const rough = nsPerPixel() * 120;
+  const rough = nsPerPixel() * 100;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
   const digits = Math.min(9, Math.max(0, Math.ceil(9 - Math.log10(step) - 1e-9)));
