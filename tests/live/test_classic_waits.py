@@ -13,8 +13,6 @@ from tests.live.zomtrace_process import Json, raw_status
 pytestmark = pytest.mark.root
 
 _CHILDREN = 101
-_FREE_TRAILS_NS = 500_000_000
-"""More than sched_process_free may come late on a busy machine."""
 
 
 def _exited_with(classic: Classic, word: str) -> list[Json]:
@@ -175,7 +173,13 @@ def test_bs_late_wait_frees_c(tmp_path: Path) -> None:
     aged_ns = classic.truth.number("aged") - classic.truth.number("dead")
     for zombie in classic.result.report["zombies"]:
         assert zombie["begin_boot_ns"] <= classic.truth.number("dead")
-        assert aged_ns <= zombie["zombie_ns"] < aged_ns + _FREE_TRAILS_NS
+        assert zombie["zombie_ns"] >= aged_ns
+        # Without kprobes a release is seen late, and the report says so.
+        if zombie["precision"] == "exact":
+            end_ns = zombie["begin_boot_ns"] + zombie["zombie_ns"]
+            assert end_ns <= classic.truth.number("freed")
+        else:
+            assert zombie["precision"] == "upper_bound"
     assert classic.zombie_pids() == sorted(c["ns_pid"] for c in cs)
     assert classic.result.codes == ["ZT204"]
 

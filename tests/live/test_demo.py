@@ -20,7 +20,7 @@ from tracer.session.scenarios.catalogue import DEFAULT, load_scenarios
 
 pytestmark = pytest.mark.root
 
-_AT_ONCE = 2
+_AT_ONCE = 4
 _NAMES = tuple(load_scenarios())
 _EXPLAINED = "WHAT THE KERNEL DID, AND WHY"
 _ADVISED = "WHAT TO DO ABOUT IT"

@@ -7,7 +7,7 @@
  * B lets its zombies age, then waits for them and ends; ends without; or stays.
  * C number i exits with i % 251. PID 1 ends with 0 when it has no child left.
  * Truth: "b PID", "c PID CODE" each, "dead NS" (all Cs are), "aged NS", "bwaited
- * PID RAWSTATUS", "initwaited PID RAWSTATUS" in order, "ready".
+ * PID RAWSTATUS", "freed NS" (after that), "initwaited PID RAWSTATUS" in order, "ready".
  */
 #include "truth.h"
 
@@ -32,6 +32,7 @@ static void play_b(int number, int ms, const char *way)
 		ensure(waitpid(children[i], &status, 0) == children[i], "waitpid");
 		truth("bwaited %d %d\n", children[i], status);
 	}
+	truth("freed %lld\n", boot_ns());
 	truth("ready\n");
 	if (!strcmp(way, "stay"))
 		pause_for_ever();
