@@ -128,7 +128,8 @@ class MadeHost:
         numbers = np.arange(self.leaked)
         births_ns = BEGIN_NS + 2 * SECOND_NS + numbers * 1_000_000
         lives = _lives(numbers + 3_100_000, births_ns, 5_000_000, _LEAKER_PID, b"orphan")
-        return lives[lives["kind"] != _KIND["FREE"]]
+        unreaped: Records = lives[lives["kind"] != _KIND["FREE"]]
+        return unreaped
 
     def _containers(self) -> Iterator[Records]:
         for number in range(self.containers):

@@ -118,6 +118,12 @@ def select_processes(
     chosen = tuple(dict.fromkeys(each for name in names for each in _find(name, known)))
     survey = _survey(paths)
     namespaces = _namespaces_of(survey, chosen, pidns)
+    inside_of = {inum for inum, _ in namespaces}
+    chosen += tuple(
+        each
+        for each in known
+        if each not in chosen and each.has_own_pidns and each.pidns_inum in inside_of
+    )
     cgroup_ids = [
         each.cgroup_id for each in chosen if not each.has_own_pidns and each.cgroup_id is not None
     ]
