@@ -86,6 +86,7 @@ def cli(
     pidns: tuple[str, ...],
     cgroups: tuple[str, ...],
     everything: bool,
+    follow: bool,
     duration_s: float | None,
     min_zombie_s: float,
     no_kprobes: bool,
@@ -103,6 +104,7 @@ def cli(
         if (
             named
             or everything
+            or follow
             or duration_s is not None
             or write_path is not None
             or any(value for key, value in output.items() if key != "fail_on" or value)
@@ -119,6 +121,7 @@ def cli(
         pidns=pidns,
         cgroups=cgroups,
         everything=everything,
+        follow=follow,
         duration_s=duration_s,
         min_zombie_s=min_zombie_s,
         no_kprobes=no_kprobes,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from tracer.errors import UsageError
 from tracer.model.signals import parse_signal
 from tracer.model.verdicts import FINDING_KINDS
 
@@ -150,9 +151,27 @@ def target_options(function: F) -> F:
                 help="Cgroup to trace, with all below it.",
             ),
             click.option("--all", "everything", is_flag=True, help="Trace the whole host."),
+            click.option(
+                "--follow",
+                is_flag=True,
+                help="Outlive restarts: trace the container's next runs too (with -c).",
+            ),
         ],
         function,
     )
+
+
+def check_follow(follow: bool, containers: Sequence[str]) -> None:
+    """See that --follow has something to follow.
+
+    Raises:
+        UsageError: It has not.
+    """
+    if follow and not containers:
+        raise UsageError(
+            "--follow goes with -c: only a container starts again under its name",
+            hint="a cgroup or the whole host is traced until Ctrl-C anyhow",
+        )
 
 
 def trace_options(function: F) -> F:

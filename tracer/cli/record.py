@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from tracer.cli.options import Seconds, split_commas, target_options, trace_options
+from tracer.cli.options import (
+    Seconds,
+    check_follow,
+    split_commas,
+    target_options,
+    trace_options,
+)
 from tracer.errors import OutputError, UsageError
 
 _SIZE = re.compile(r"(\d{1,12})\s*(k|m|g|t)i?b?", re.ASCII | re.IGNORECASE)
@@ -70,6 +76,7 @@ def command(
     pidns: tuple[str, ...],
     cgroups: tuple[str, ...],
     everything: bool,
+    follow: bool,
     write_path: str,
     rotate: tuple[int | None, float | None] | None,
     keep: int | None,
@@ -83,11 +90,13 @@ def command(
     by itself, also while it is written: zomtrace report FILE, zomtrace why FILE,
     zomtrace export FILE.
     """
+    from tracer.report.escape import safe_text
     from tracer.session.recorder import Recorder, RecordOptions
     from tracer.session.targets import TargetOptions
     from tracer.session.trace import Trace, TraceOptions
     from tracer.session.watch import watch
 
+    check_follow(follow, containers)
     if keep is not None and rotate is None:
         raise UsageError("--keep N is about the files --rotate makes", hint="add --rotate 100MB")
     rotate_bytes, rotate_s = rotate or (None, None)
@@ -122,6 +131,8 @@ def command(
             recorder=recorder,
             on_attached=attached,
             allow_kprobes=not no_kprobes,
+            follow=follow,
+            on_notice=lambda text: click.echo(f"zomtrace: {safe_text(text)}", err=True),
         )
     finally:
         recorder.close()

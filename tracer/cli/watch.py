@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from tracer.cli.options import OutputOptions
+from tracer.cli.options import OutputOptions, check_follow
 from tracer.cli.output import Output
 from tracer.cli.recording import recording
 from tracer.session.targets import TargetOptions
@@ -20,6 +20,7 @@ def watch_targets(
     pidns: Sequence[str],
     cgroups: Sequence[str],
     everything: bool,
+    follow: bool,
     duration_s: float | None,
     min_zombie_s: float,
     no_kprobes: bool,
@@ -28,6 +29,8 @@ def watch_targets(
 ) -> None:
     """Watch targets and report."""
     from tracer.report.escape import safe_text
+
+    check_follow(follow, containers)
 
     output = Output(output_options, min_zombie_s)
 
@@ -51,6 +54,8 @@ def watch_targets(
                 on_attached=attached,
                 allow_kprobes=not no_kprobes,
                 recorder=recorder,
+                follow=follow,
+                on_notice=lambda text: click.echo(f"zomtrace: {safe_text(text)}", err=True),
             )
         finally:
             output.close_live()

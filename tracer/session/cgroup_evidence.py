@@ -15,7 +15,7 @@ from tracer.containers.cgroup import controller_directories
 from tracer.containers.cgroup_limits import PidsLevel, read_memory, read_pids
 from tracer.correlate.correlator import Correlator
 from tracer.kernel.clock import boot_now_ns
-from tracer.model.events import ForkFailedEvent, ObservationEvent
+from tracer.model.events import ContainerEvent, ForkFailedEvent, ObservationEvent
 from tracer.model.target import Container, Target
 from tracer.session.observer import Listener
 from tracer.wire.header import CONSTANTS
@@ -74,8 +74,8 @@ class CgroupEvidence:
         yield from self._read_all()
 
     def listeners(self) -> Mapping[type, Listener]:
-        """Failed forks: the limit that refused them is full right now."""
-        return {ForkFailedEvent: self._on_fork_failed}
+        """Failed forks: the limit that refused them is full. Containers that come later."""
+        return {ForkFailedEvent: self._on_fork_failed, ContainerEvent: self._on_container}
 
     def peek(self, records: npt.NDArray[np.void]) -> Iterator[ObservationEvent]:
         """Read at once where an OOM kill, or an init's exec or end, is among the records.
@@ -95,6 +95,11 @@ class CgroupEvidence:
 
     def finish(self) -> Iterator[ObservationEvent]:
         """Read what is left."""
+        yield from self._read_all()
+
+    def _on_container(self, event: ContainerEvent) -> Iterator[ObservationEvent]:
+        self._watched.append(_Watched(event.container))
+        self._inits |= {event.container.init_host_pid}
         yield from self._read_all()
 
     def _on_fork_failed(self, event: ForkFailedEvent) -> Iterator[ObservationEvent]:

@@ -7,7 +7,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
@@ -16,6 +16,7 @@ from tracer.errors import TargetNotFoundError
 from tracer.model.annotated import Annotated
 from tracer.model.events import (
     AttachedEvent,
+    ContainerEvent,
     EndEvent,
     Event,
     HookState,
@@ -156,6 +157,7 @@ class Trace:
         self._init_starts: dict[int, int] = {}
         self._watched: dict[int, Callable[[], object]] = {}
         self._followed: dict[int, Callable[[], object]] = {}
+        self._poll: select.poll | None = None
         self._attached: AttachedEvent | None = None
         self._end_reason: str | None = None
 
@@ -176,7 +178,7 @@ class Trace:
         boot_ns, utc_offset_ns = self._clock.boot_now_ns(), self._clock.utc_offset_ns()
         # Before the line: a target that is gone by now is an error, not a trace.
         seed = self._source.seed()
-        self._identify_inits(seed)
+        self._identify_inits(seed, self.target.containers)
         self._attached = AttachedEvent(
             boot_ns=boot_ns,
             utc_offset_ns=utc_offset_ns,
@@ -204,10 +206,10 @@ class Trace:
 
         self.schedule.after(observer.period_s, look)
 
-    def _identify_inits(self, seed: npt.NDArray[np.void]) -> None:
+    def _identify_inits(self, seed: npt.NDArray[np.void], containers: Iterable[Container]) -> None:
         # The filter goes by the namespace's inode, which the kernel gives to
         # the next namespace as soon as this one is gone.
-        for container in self.target.containers:
+        for container in containers:
             found = seed[seed["host_pid"] == container.init_host_pid]
             if len(found) == 0 or not _is_same_start(container, int(found[0]["start_boot_ns"])):
                 raise TargetNotFoundError(
@@ -226,9 +228,40 @@ class Trace:
                 keep = ~strange if keep is None else keep & ~strange
         return records if keep is None else records[keep]
 
+    def add_container(self, container: Container) -> bool:
+        """Trace another container too, from now on.
+
+        Returns:
+            False where it has ended already.
+        """
+        old = self.target.kernel_filter
+        pidns_inums, cgroup_ids = old.pidns_inums, old.cgroup_ids
+        if container.has_own_pidns:
+            pidns_inums |= {container.pidns_inum}
+        elif container.cgroup_id is not None:
+            cgroup_ids |= {container.cgroup_id}
+        kernel_filter = replace(old, pidns_inums=pidns_inums, cgroup_ids=cgroup_ids)
+        self._source.set_filter(kernel_filter)
+        seed = self._source.seed()
+        # What is there by now was not seen to begin, and is no stranger either.
+        try:
+            self._identify_inits(seed, (container,))
+        except TargetNotFoundError:
+            return False
+        self.target = replace(
+            self.target,
+            kernel_filter=kernel_filter,
+            containers=(*self.target.containers, container),
+        )
+        self._emit(ContainerEvent(self._clock.boot_now_ns(), container))
+        self._order.push(self._without_strangers(seed), 0)
+        return True
+
     def watch(self, fd: int, action: Callable[[], object]) -> None:
         """Do something once when a descriptor becomes readable."""
         self._watched[fd] = action
+        if self._poll is not None:
+            self._poll.register(fd, select.POLLIN)
 
     def follow(self, fd: int, action: Callable[[], object]) -> None:
         """Do something each time a descriptor is readable."""
@@ -250,7 +283,7 @@ class Trace:
             KeyboardInterrupt: A second SIGINT or SIGTERM came.
             BrokenPipeError: A sink's reader went away.
         """
-        poll = select.poll()
+        poll = self._poll = select.poll()
         poll.register(self._source.fileno(), select.POLLIN)
         poll.register(self._interrupts.fileno(), select.POLLIN)
         for fd in (*self._watched, *self._followed):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from tracer.model.report import Report
 from tracer.session.discovery import ContainerDiscovery
 from tracer.session.engine_evidence import observe_engines
+from tracer.session.following import Following
 from tracer.session.init_watch import InitWatch
 from tracer.session.interrupts import Interrupts
 from tracer.session.observer import Observer, usual_observers
@@ -26,6 +28,8 @@ def watch(
     on_attached: Callable[[Trace], None] | None = None,
     allow_kprobes: bool = True,
     recorder: Recorder | None = None,
+    follow: bool = False,
+    on_notice: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Trace until the targets end, a signal comes or the time is up.
 
@@ -38,12 +42,15 @@ def watch(
         on_attached: Called once all hooks are live.
         allow_kprobes: False traces by tracepoints alone.
         recorder: Keeps what is seen.
+        follow: Go on when a container ends, and trace its next run too.
+        on_notice: Told in words when it ends and when it is back.
 
     Raises:
         ZomtraceError: See :func:`tracer.session.targets.resolve_target` and
             :class:`tracer.kernel.source.BpfSource`.
         KeyboardInterrupt: A second SIGINT or SIGTERM came.
     """
+    from tracer.containers.resolve import resolve_containers
     from tracer.kernel.source import BpfSource
 
     everything = target_options.everything
@@ -75,7 +82,7 @@ def watch(
             source,
             resolved.target,
             sinks,
-            trace_options,
+            replace(trace_options, until_ended=False) if follow else trace_options,
             interrupts,
             on_idle=on_idle,
             observe_at_end=observe_engines,
@@ -84,7 +91,16 @@ def watch(
         )
         inits = stack.enter_context(InitWatch(resolved.target.containers))
         trace.attach()
-        inits.begin(trace)
+        if follow:
+            stack.enter_context(
+                Following(
+                    resolved.target.containers,
+                    lambda name: resolve_containers([name])[0],
+                    on_notice,
+                )
+            ).serve(trace)
+        else:
+            inits.begin(trace)
         if discovery is not None:
             discovery.serve(trace)
         if on_attached is not None:
