@@ -44,6 +44,8 @@ def note_process(world: World, event: ProcessEvent) -> Annotated | None:
         state.is_exit_bound = True
         for scope in state.led:
             init_ended(world, scope, event.boot_ns)
+            if not scope.is_shared:
+                scope.zap_ns, scope.is_zap_bound = event.boot_ns, True
     return world.annotate(event, state)
 
 

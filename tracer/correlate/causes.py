@@ -243,7 +243,7 @@ def is_passing_on(actor: Actor, scope: Scope, table: ProcessTable) -> bool:
 
 def is_put_in(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:
     """Whether a member of a scope, or an ancestor of it, came from outside."""
-    if scope.init == state.key:
+    if scope.init == state.key or scope not in state.scopes:
         return False
     if _came_from_outside(state, scope, table):
         return True
@@ -256,10 +256,11 @@ def is_put_in(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:
 
 
 def _came_from_outside(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:
-    if state.key == scope.init:
-        return False
+    parent = table.get(state.original_parent)
+    if parent is not None:
+        return scope not in parent.scopes
     if scope.is_shared:
-        parent = table.get(state.original_parent)
-        return not state.is_seeded and (parent is None or scope not in parent.scopes)
-    # In a namespace below, the init of that one came from the scope itself.
-    return state.is_injected and state.snapshot.pidns_key == scope.pidns
+        return not state.is_seeded
+    inum = state.original_parent_pidns_inum
+    up_to = state.scopes.index(scope) + 1
+    return inum is not None and inum not in {one.pidns.inum for one in state.scopes[:up_to]}

@@ -93,8 +93,8 @@ def note_teardown(world: World, event: TeardownEvent) -> Annotated:
             continue
         if event.phase is TeardownPhase.END:
             scope.teardown_end_ns = event.boot_ns
-        elif scope.zap_ns is None:
-            scope.zap_ns = event.boot_ns
+        else:
+            scope.note_zap(event.boot_ns)
     return world.annotate(event, state, is_turning_point=True)
 
 
@@ -119,6 +119,8 @@ def _notified_child(world: World, event: SignalEvent) -> ProcessState | None:
             child = table.by_host_pid(event.si_pid)
         if child is None:
             child = table.only_zombie_of(event.actor.key)
+            if child is not None and _has_other_number(child, event):
+                child = None
     if child is None or child.is_released:
         return None
     # It tells of its own end, or whoever had to reap it hands it on.
@@ -126,6 +128,13 @@ def _notified_child(world: World, event: SignalEvent) -> ProcessState | None:
     if event.actor.key != child.key and holder is not None and event.actor.key != holder:
         return None
     return child
+
+
+def _has_other_number(child: ProcessState, event: SignalEvent) -> bool:
+    told = event.process
+    if told.pidns_level == 0:
+        return child.key.host_pid != event.si_pid
+    return child.snapshot.pidns_key == told.pidns_key and child.snapshot.ns_pid != event.si_pid
 
 
 def _tell(world: World, event: SignalEvent, child: ProcessState) -> None:
@@ -153,7 +162,14 @@ def _tell(world: World, event: SignalEvent, child: ProcessState) -> None:
         event.disposition, child.parent_sigchld if is_first_parent else SigchldAction.UNKNOWN
     )
     zombie.holdings.append(
-        Holding(event.process.key, event.boot_ns, sigchld, event.parent_nocldwait)
+        Holding(
+            holder=event.process.key,
+            since_ns=event.boot_ns,
+            signo=event.signo,
+            by=event.actor.key,
+            sigchld=sigchld,
+            nocldwait=event.parent_nocldwait,
+        )
     )
     for scope in child.led:
         if scope.init_notified_ns is None:

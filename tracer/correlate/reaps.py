@@ -20,7 +20,6 @@ from tracer.model.identity import ProcessKey
 from tracer.model.signals import SIGCHLD
 from tracer.model.verdicts import ReapKind
 
-_SURELY_LATER_NS = 1_000_000_000
 _NOT_TOLD = frozenset({"signal"})
 _NOT_TORN_DOWN = frozenset({"signal", "exit", "teardown_begin"})
 _BORN_ELSEWHERE = frozenset({"fork"})
@@ -119,9 +118,9 @@ def _by_notifications(
     if not holdings:
         return _of_nobody_told(event, state, parent, world)
     last = holdings[-1]
-    if last.nocldwait and not _is_tracers(last, state) and state.exit_signo == SIGCHLD:
-        # Told and not waited for: by its own death, or by who handed it on.
-        return _Release(holdings[-2].holder if len(holdings) > 1 else state.key, is_auto=True)
+    if last.nocldwait and not _is_tracers(last, state) and last.signo == SIGCHLD:
+        # Told, and released at once by who told: itself, or who handed it on.
+        return _Release(last.by, is_auto=True)
     if parent is None or parent == last.holder:
         return _Release(last.holder, is_auto=False)
     return _handed_on_in_silence(event, state, parent, last.holder, world)
@@ -153,7 +152,12 @@ def _handed_on_in_silence(
     world: World,
 ) -> _Release:
     # do_notify_parent() is silent towards an heir that ignores SIGCHLD; then the
-    # one who handed it on released it. It may have been told unseen, though.
+    # one who handed it on released it. It may have been told unseen, though; and a
+    # child without an exit signal is handed on by its tracer in silence.
+    if state.exit_signo == 0 and state.tracer_host_pid is not None:
+        if heir == state.original_parent:
+            return _Release(heir, is_auto=False)
+        return _Release(None, None)
     if _would_be_seen(state, heir, former, world):
         return _Release(former, is_auto=True, rests_on_silence=True)
     if event.parent_sigchld in (SigchldAction.CAUGHT, SigchldAction.DEFAULT):
@@ -187,7 +191,7 @@ def _is_in_teardown(event: ReapEvent, state: ProcessState, scope: Scope) -> bool
     # none had been released before, unless its release is told far too late.
     if state.teardown_signalled_ns is not None and state.teardown_signalled_ns >= begin_ns:
         return True
-    return event.boot_ns - begin_ns > _SURELY_LATER_NS
+    return event.boot_ns - begin_ns > RCU_SLACK_NS
 
 
 def _note_presence(state: ProcessState, parent: ProcessKey | None, world: World) -> None:

@@ -36,6 +36,7 @@ class Scope:
         stopped: The members that are stopped, by SIGSTOP or the like.
         init_exit_ns: When init's last thread ended.
         zap_ns: When the kernel began to kill what init had left.
+        is_zap_bound: It may have begun before: that was before tracing did.
         teardown_end_ns: When it was done, where a hook told.
         init_notified_ns: When init's parent was told of its end.
         cgroup_ids: A shared container's cgroups, as far as they are known.
@@ -53,6 +54,7 @@ class Scope:
     stopped: dict[ProcessKey, ProcessState] = field(default_factory=dict)
     init_exit_ns: int | None = None
     zap_ns: int | None = None
+    is_zap_bound: bool = False
     teardown_end_ns: int | None = None
     init_notified_ns: int | None = None
     cgroup_ids: set[int] = field(default_factory=set)
@@ -66,6 +68,11 @@ class Scope:
     def stop_signo(self) -> int:
         """The signal a runtime stops it with."""
         return self.container.stop_signo if self.container else SIGTERM
+
+    def note_zap(self, boot_ns: int) -> None:
+        """Enter a sign that the kernel kills what init left."""
+        if self.zap_ns is None or self.is_zap_bound:
+            self.zap_ns, self.is_zap_bound = boot_ns, False
 
     @property
     def open_stop(self) -> StopState | None:

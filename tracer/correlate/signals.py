@@ -98,8 +98,8 @@ def _with_kernels_reason(
     if sent.cause is Cause.PIDNS_TEARDOWN:
         state.teardown_signalled_ns = event.boot_ns
         for scope in state.scopes:
-            if scope.init == event.actor.key and scope.zap_ns is None:
-                scope.zap_ns = event.boot_ns
+            if scope.init == event.actor.key:
+                scope.note_zap(event.boot_ns)
     elif (
         sent.cause is Cause.UNKNOWN
         and event.signo == SIGKILL

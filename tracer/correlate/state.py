@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tracer.correlate.scopes import Scope
     from tracer.correlate.suspects import SentSignal
 
-RCU_SLACK_NS = 50_000_000
-"""How far sched_process_free may trail the release (seen: 10 to 25 ms)."""
+RCU_SLACK_NS = 1_000_000_000
+"""How far sched_process_free may trail the release (seen: 10 to 25 ms, 530 under load)."""
 
 
 @dataclass(slots=True)
@@ -27,12 +27,16 @@ class Holding:
     Args:
         holder: Whom the kernel told: parent, tracer or adopter.
         since_ns: When it was told.
+        signo: By which signal.
+        by: In whose context: the zombie's own, or of who handed it on.
         sigchld: What it does about SIGCHLD.
         nocldwait: Whether its SIGCHLD action has SA_NOCLDWAIT.
     """
 
     holder: ProcessKey
     since_ns: int
+    signo: int
+    by: ProcessKey | None
     sigchld: SigchldAction
     nocldwait: bool
 
@@ -194,9 +198,9 @@ class ProcessState:
     def was_released_before(self, boot_ns: int) -> bool:
         """Whether it was certainly, or most likely, gone at an instant.
 
-        An upper bound trails the release by an RCU grace period: a zombie freed
-        within one of the instant is taken for gone where nothing proves that it
-        was still there.
+        An upper bound trails the release by an RCU grace period. What is freed
+        within one of the instant is taken for gone if it had just ended, as most are
+        reaped at once; a zombie that had been left lying was not reaped just then.
         """
         reap = self.reap
         if reap is None:
@@ -209,4 +213,9 @@ class ProcessState:
             return True
         if reap.kind is ReapKind.AUTO and self.zombie is not None and not self.zombie.holdings:
             return True
-        return reap.boot_ns - RCU_SLACK_NS <= boot_ns
+        zombie = self.zombie
+        was_lying = zombie is not None and (
+            zombie.begin_precision is Precision.LOWER_BOUND
+            or boot_ns - zombie.begin_ns >= RCU_SLACK_NS
+        )
+        return not was_lying and reap.boot_ns - RCU_SLACK_NS <= boot_ns
