@@ -20,6 +20,7 @@ from tests.live.noise import storm
 from tests.live.pidns_script import PidnsScript
 from tests.live.require import require, require_root
 from tests.live.waiting import wait_for
+from tracer.errors import ZomtraceError
 from tracer.kernel.plan import kprobes_unavailable
 from tracer.kernel.source import BpfSource
 from tracer.model.target import KernelFilter
@@ -800,6 +801,8 @@ def test_after_close_no_program_and_no_descriptor_is_left() -> None:
     assert len(ids) == _served(source)
     source.close()
     source.close()
+    with pytest.raises(ZomtraceError, match="closed"):
+        source.read(0)
     assert _bpf_descriptors() == before
     wait_for(lambda: not ids & _all_program_ids(), "the programs are gone")
 

@@ -80,6 +80,7 @@ class BpfSource:
         self._links: dict[str, int] = {}
         self._outcomes: tuple[RowOutcome, ...] = ()
         self._counted: dict[str, int] = {}
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -237,7 +238,8 @@ class BpfSource:
         return self._programs().maps["zt_events"].fd
 
     def close(self) -> None:
-        """Detach everything; may be called twice."""
+        """Detach everything, for good; may be called twice."""
+        self._is_closed = True
         while self._links:
             _, fd = self._links.popitem()
             os.close(fd)
@@ -252,11 +254,17 @@ class BpfSource:
             self._job = None
 
     def _programs(self) -> LoadedPrograms:
+        if self._is_closed:
+            raise ZomtraceError("the BPF source has been closed")
         if self._loaded is None:
             self.start()
-            assert self._job is not None  # noqa: S101
-            self._loaded = self._job.result()
-            self._job = None
+            job = self._job
+            assert job is not None  # noqa: S101
+            try:
+                self._loaded = job.result()
+            finally:
+                self._job = None
+                job.close()
         return self._loaded
 
     def _write_config(self, *, dead_only: bool = False) -> None:
