@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FLUSH_S = 0.5
 """How long records may be held before they are in the file."""
-_BATCH_RECORDS = 16_384
+_BATCH_RECORDS = 4_096
 SUFFIX = ".arrows"
 _HOST_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
