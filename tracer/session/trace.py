@@ -5,10 +5,9 @@ from __future__ import annotations
 import platform
 import select
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
 from tracer.correlate.summary import summarise
@@ -19,12 +18,12 @@ from tracer.model.events import (
     ContainerEvent,
     EndEvent,
     Event,
-    HookState,
     LossEvent,
     ObservationEvent,
 )
 from tracer.model.report import Report
-from tracer.model.target import Container, KernelFilter, Target
+from tracer.model.target import Container, Target
+from tracer.session.intake import CHUNK, Intake, Source
 from tracer.session.interrupts import Interrupts
 from tracer.session.observer import Listener, Observer
 from tracer.session.recorder import FLUSH_S, Recorder
@@ -37,36 +36,11 @@ if TYPE_CHECKING:
     from tracer.wire.event_json import SideEvent
 
 _LONG_S = 3600.0
-_TICK_NS = 10_000_000
 _LINGER_S = 0.12
 _BATCH_S = 0.02
 _PROMPT_LOOKS = 4
-_CHUNK = 2048
-_MAX_BACKLOG = 1_000_000
 _TURN_S = 0.1
 """How long events may keep the loop from its clock and from Ctrl-C: a storm never ends."""
-
-
-class Source(Protocol):
-    """Where records come from: :class:`tracer.kernel.source.BpfSource`."""
-
-    def set_filter(self, kernel_filter: KernelFilter) -> None:
-        """Choose what the kernel side lets through."""
-
-    def attach(self) -> tuple[HookState, ...]:
-        """Switch the hooks on."""
-
-    def seed(self) -> npt.NDArray[np.void]:
-        """Give a record of each process that is there."""
-
-    def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
-        """Drain what is there."""
-
-    def take_losses(self) -> Mapping[str, int]:
-        """Give the losses since the last call, by kind."""
-
-    def fileno(self) -> int:
-        """Readable when there is something to drain."""
 
 
 Sink = Callable[[Annotated], None]
@@ -123,7 +97,6 @@ class Trace:
         # numpy takes its time to import: the compile child is at work by now.
         from tracer.kernel import clock
         from tracer.wire.decode import Decoder
-        from tracer.wire.order import TimeOrder
 
         self._source = source
         self.target = target
@@ -143,8 +116,6 @@ class Trace:
                 self._listeners.setdefault(kind, []).append(listener)
         self._clock = clock
         self._decoder = Decoder(platform.machine())
-        self._order = TimeOrder()
-        self._late_reported = 0
         self.schedule = Schedule()
         self.correlator = Correlator(
             CorrelatorOptions(
@@ -152,9 +123,7 @@ class Trace:
                 keep_uneventful=not target.kernel_filter.everything,
             )
         )
-        self._ready_records = 0
-        self._ready: deque[npt.NDArray[np.void]] = deque()
-        self._init_starts: dict[int, int] = {}
+        self._intake = Intake(source, clock.boot_now_ns, self._show_to_observers)
         self._watched: dict[int, Callable[[], object]] = {}
         self._followed: dict[int, Callable[[], object]] = {}
         self._poll: select.poll | None = None
@@ -178,7 +147,7 @@ class Trace:
         boot_ns, utc_offset_ns = self._clock.boot_now_ns(), self._clock.utc_offset_ns()
         # Before the line: a target that is gone by now is an error, not a trace.
         seed = self._source.seed()
-        self._identify_inits(seed, self.target.containers)
+        self._intake.identify(seed, self.target.containers)
         self._attached = AttachedEvent(
             boot_ns=boot_ns,
             utc_offset_ns=utc_offset_ns,
@@ -192,7 +161,7 @@ class Trace:
         self._emit_all(readings)
         for observer in self._observers:
             self._look_in_time(observer)
-        self._order.push(seed, 0)
+        self._intake.add_seed(seed)
         if self._options.duration_s is not None:
             self.schedule.after(self._options.duration_s, lambda: self.end("duration"))
 
@@ -205,28 +174,6 @@ class Trace:
             self._look_in_time(observer)
 
         self.schedule.after(observer.period_s, look)
-
-    def _identify_inits(self, seed: npt.NDArray[np.void], containers: Iterable[Container]) -> None:
-        # The filter goes by the namespace's inode, which the kernel gives to
-        # the next namespace as soon as this one is gone.
-        for container in containers:
-            found = seed[seed["host_pid"] == container.init_host_pid]
-            if len(found) == 0 or not _is_same_start(container, int(found[0]["start_boot_ns"])):
-                raise TargetNotFoundError(
-                    f"{container.label} ended before it could be traced",
-                    hint="start the trace before the stop",
-                )
-            if container.has_own_pidns:
-                self._init_starts[container.pidns_inum] = int(found[0]["start_boot_ns"])
-
-    def _without_strangers(self, records: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-        keep = None
-        for inum, start_boot_ns in self._init_starts.items():
-            starts = records["init_start_boot_ns"]
-            strange = (records["pidns_inum"] == inum) & (starts != start_boot_ns) & (starts != 0)
-            if strange.any():
-                keep = ~strange if keep is None else keep & ~strange
-        return records if keep is None else records[keep]
 
     def add_container(self, container: Container) -> bool:
         """Trace another container too, from now on.
@@ -245,7 +192,7 @@ class Trace:
         seed = self._source.seed()
         # What is there by now was not seen to begin, and is no stranger either.
         try:
-            self._identify_inits(seed, (container,))
+            self._intake.identify(seed, (container,))
         except TargetNotFoundError:
             return False
         self.target = replace(
@@ -254,7 +201,7 @@ class Trace:
             containers=(*self.target.containers, container),
         )
         self._emit(ContainerEvent(self._clock.boot_now_ns(), container))
-        self._order.push(self._without_strangers(seed), 0)
+        self._intake.add_seed(seed)
         return True
 
     def watch(self, fd: int, action: Callable[[], object]) -> None:
@@ -290,7 +237,7 @@ class Trace:
             poll.register(fd, select.POLLIN)
         while self._end_reason is None:
             ready = poll.poll(self._timeout_s() * 1000)
-            if any(fd == self._source.fileno() for fd, _ in ready) and not self._ready:
+            if any(fd == self._source.fileno() for fd, _ in ready) and not self._intake.has_backlog:
                 self._gather()
             for fd, _ in ready:
                 if fd in self._watched:
@@ -301,7 +248,7 @@ class Trace:
             self._drain(until_s=time.monotonic() + _TURN_S)
             self.schedule.run_due()
             if self._recorder is not None and self._recorder.tick():
-                self._order.push(self._without_strangers(self._source.seed()), 0)
+                self._intake.add_seed(self._source.seed())
             if self._interrupts.count > self._interrupts_answered and self._end_reason is None:
                 self._interrupts_answered = self._interrupts.count
                 self._interrupts.clear()
@@ -320,7 +267,7 @@ class Trace:
         poll = select.poll()
         poll.register(self._source.fileno(), select.POLLIN)
         for _ in range(_PROMPT_LOOKS):
-            self._pull()
+            self._intake.pull()
             left = until - time.monotonic()
             if left <= 0 or not poll.poll(left * 1000):
                 return
@@ -340,10 +287,10 @@ class Trace:
         return gone >= len(wanted)
 
     def _timeout_s(self) -> float:
-        if self._ready:
+        if self._intake.has_backlog:
             return 0.0
         timeout = _LONG_S if self._tick_s is None else self._tick_s
-        if self._order.is_holding:
+        if self._intake.is_holding:
             timeout = 0.02
         if self._recorder is not None and self._recorder.is_holding:
             timeout = min(timeout, FLUSH_S)
@@ -351,26 +298,19 @@ class Trace:
         return timeout if left is None else min(timeout, left)
 
     def _drain(self, *, until_s: float) -> None:
-        self._pull()
+        self._intake.pull()
         self._work_off_backlog(until_s=until_s)
-        self._report_losses(self._take_losses())
+        self._report_losses(self._intake.take_losses())
 
     def _work_off_backlog(self, *, until_s: float | None) -> None:
         since_pull = 0
-        while self._ready and (until_s is None or time.monotonic() < until_s):
-            records = self._ready.popleft()
-            self._ready_records -= len(records)
-            if len(records) > _CHUNK:
-                self._ready.appendleft(records[_CHUNK:])
-                self._ready_records += len(records) - _CHUNK
-            if until_s is not None and since_pull >= _CHUNK:
-                # The ring is emptied again while a backlog is worked off:
-                # it holds about a second of a storm, memory holds minutes.
-                self._pull()
-                since_pull = 0
-            chunk = records[:_CHUNK]
-            since_pull += len(chunk)
+        while self._intake.has_backlog and (until_s is None or time.monotonic() < until_s):
+            chunk = self._intake.take_chunk()
             self._work_off(chunk)
+            since_pull += len(chunk)
+            if until_s is not None and since_pull >= CHUNK:
+                self._intake.pull()
+                since_pull = 0
 
     def _work_off(self, chunk: npt.NDArray[np.void]) -> None:
         recorder = self._recorder
@@ -384,27 +324,9 @@ class Trace:
         if recorder is not None:
             recorder.end()
 
-    def _pull(self) -> None:
-        if self._ready_records > _MAX_BACKLOG:
-            # From here on the kernel side drops, and counts what it drops.
-            return
-        began_ns = self._clock.boot_now_ns()
-        records = self._without_strangers(self._source.read(0.0))
-        if len(records):
-            for observer in self._observers:
-                self._emit_all(observer.peek(records))
-        released = self._order.push(records, began_ns)
-        if released is not None:
-            self._ready.append(released)
-            self._ready_records += len(released)
-
-    def _take_losses(self) -> dict[str, int]:
-        lost = {kind: number for kind, number in self._source.take_losses().items() if number}
-        late = self._order.late - self._late_reported
-        if late:
-            lost["late"] = late
-            self._late_reported = self._order.late
-        return lost
+    def _show_to_observers(self, records: npt.NDArray[np.void]) -> None:
+        for observer in self._observers:
+            self._emit_all(observer.peek(records))
 
     def _report_losses(self, lost: Mapping[str, int]) -> None:
         if lost:
@@ -417,13 +339,10 @@ class Trace:
         while time.monotonic() < until_s:
             time.sleep(_BATCH_S)
             self._drain(until_s=until_s)
-        self._pull()
-        rest = self._order.flush()
-        if rest is not None:
-            self._ready.append(rest)
-            self._ready_records += len(rest)
+        self._intake.pull()
+        self._intake.flush()
         # What a storm does from here on was not asked for, nor what is lost of it.
-        lost = self._take_losses()
+        lost = self._intake.take_losses()
         self._work_off_backlog(until_s=None)
         self._report_losses(lost)
         for observer in self._observers:
@@ -450,9 +369,3 @@ class Trace:
     def _emit_all(self, observations: Iterable[ObservationEvent]) -> None:
         for observation in observations:
             self._emit(observation)
-
-
-def _is_same_start(container: Container, start_boot_ns: int) -> bool:
-    # A container's start comes from /proc, in ticks.
-    known = container.init_start_boot_ns
-    return known is None or abs(known - start_boot_ns) <= _TICK_NS

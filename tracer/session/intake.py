@@ -1,0 +1,159 @@
+"""Records from the source to the correlator: pulled, ordered, kept until worked off."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from tracer.errors import TargetNotFoundError
+from tracer.model.events import HookState
+from tracer.model.target import Container, KernelFilter
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_TICK_NS = 10_000_000
+CHUNK = 2048
+"""How many records are worked off before the ring is looked at again."""
+_MAX_BACKLOG = 1_000_000
+
+
+class Source(Protocol):
+    """Where records come from: :class:`tracer.kernel.source.BpfSource`."""
+
+    def set_filter(self, kernel_filter: KernelFilter) -> None:
+        """Choose what the kernel side lets through."""
+
+    def attach(self) -> tuple[HookState, ...]:
+        """Switch the hooks on."""
+
+    def seed(self) -> npt.NDArray[np.void]:
+        """Give a record of each process that is there."""
+
+    def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
+        """Drain what is there."""
+
+    def take_losses(self) -> Mapping[str, int]:
+        """Give the losses since the last call, by kind."""
+
+    def fileno(self) -> int:
+        """Readable when there is something to drain."""
+
+
+class Intake:
+    """The records of one trace between the ring and the correlator.
+
+    The ring holds about a second of a storm, memory holds minutes: the ring is
+    emptied whenever there is time, and what cannot be worked off at once waits
+    here, up to a million records. Beyond that the kernel side drops, and counts.
+
+    Args:
+        source: Where records come from.
+        clock: Tells CLOCK_BOOTTIME, ns.
+        peek: Shown each batch as it comes out of the ring, unordered.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        clock: Callable[[], int],
+        peek: Callable[[npt.NDArray[np.void]], None],
+    ) -> None:
+        from tracer.wire.order import TimeOrder
+
+        self._source = source
+        self._clock = clock
+        self._peek = peek
+        self._order = TimeOrder()
+        self._late_told = 0
+        self._backlog: deque[npt.NDArray[np.void]] = deque()
+        self._backlog_records = 0
+        self._init_starts: dict[int, int] = {}
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether records wait to be worked off."""
+        return bool(self._backlog)
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether records wait for older siblings."""
+        return self._order.is_holding
+
+    def identify(self, seed: npt.NDArray[np.void], containers: Iterable[Container]) -> None:
+        """Learn the exact start of containers' inits from a seed.
+
+        The filter goes by the namespace's inode, which the kernel gives to the
+        next namespace as soon as this one is gone; from here on records of such
+        a stranger are left out.
+
+        Raises:
+            TargetNotFoundError: A container's init is not there any more.
+        """
+        for container in containers:
+            found = seed[seed["host_pid"] == container.init_host_pid]
+            if len(found) == 0 or not _is_same_start(container, int(found[0]["start_boot_ns"])):
+                raise TargetNotFoundError(
+                    f"{container.label} ended before it could be traced",
+                    hint="start the trace before the stop",
+                )
+            if container.has_own_pidns:
+                self._init_starts[container.pidns_inum] = int(found[0]["start_boot_ns"])
+
+    def add_seed(self, seed: npt.NDArray[np.void]) -> None:
+        """Put a seed's records among those of the ring, by time."""
+        self._order.push(self._without_strangers(seed), 0)
+
+    def pull(self) -> None:
+        """Empty the ring."""
+        if self._backlog_records > _MAX_BACKLOG:
+            return
+        began_ns = self._clock()
+        records = self._without_strangers(self._source.read(0.0))
+        if len(records):
+            self._peek(records)
+        self._keep(self._order.push(records, began_ns))
+
+    def flush(self) -> None:
+        """Hold nothing back any longer."""
+        self._keep(self._order.flush())
+
+    def take_chunk(self) -> npt.NDArray[np.void]:
+        """Take the oldest records of the backlog, a bounded number of them."""
+        records = self._backlog.popleft()
+        chunk = records[:CHUNK]
+        if len(records) > len(chunk):
+            self._backlog.appendleft(records[CHUNK:])
+        self._backlog_records -= len(chunk)
+        return chunk
+
+    def take_losses(self) -> dict[str, int]:
+        """Give what was lost since the last call, by kind; ``late`` came too late."""
+        lost = {kind: number for kind, number in self._source.take_losses().items() if number}
+        late = self._order.late - self._late_told
+        if late:
+            lost["late"] = late
+            self._late_told = self._order.late
+        return lost
+
+    def _keep(self, records: npt.NDArray[np.void] | None) -> None:
+        if records is not None:
+            self._backlog.append(records)
+            self._backlog_records += len(records)
+
+    def _without_strangers(self, records: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+        keep = None
+        for inum, start_boot_ns in self._init_starts.items():
+            starts = records["init_start_boot_ns"]
+            strange = (records["pidns_inum"] == inum) & (starts != start_boot_ns) & (starts != 0)
+            if strange.any():
+                keep = ~strange if keep is None else keep & ~strange
+        return records if keep is None else records[keep]
+
+
+def _is_same_start(container: Container, start_boot_ns: int) -> bool:
+    # A container's start comes from /proc, in ticks.
+    known = container.init_start_boot_ns
+    return known is None or abs(known - start_boot_ns) <= _TICK_NS
