@@ -15,6 +15,7 @@ from matrix.cache import say
 from matrix.catalogue import Catalogue, Kernel
 from matrix.checkout import checkout_tar
 from matrix.debian import HOST_PACKAGES, require_host
+from matrix.docs import write_page
 from matrix.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_OK,
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         help="only these of the guests tests/kernels.toml lists")  # fmt: skip
     add("-k", dest="expression", metavar="EXPR", help="only the tests pytest -k selects")
     add("-v", "--verbose", action="store_true", help="show what passing tests print too")
+    add("--docs", action="store_true", help="write docs/kernels.md from the last full run and end")
     add("--host-packages", action="store_true",
         help="print the Debian packages the host needs and end")  # fmt: skip
     command = parser.add_argument_group("with a command or --shell")
@@ -173,6 +175,9 @@ def _main(argv: Sequence[str]) -> int:
     catalogue = Catalogue.load()
     if arguments.list:
         return _list(catalogue)
+    if arguments.docs:
+        write_page(catalogue)
+        return EXIT_OK
     names = _names(arguments, catalogue)
     if arguments.host_packages:
         print("\n".join(HOST_PACKAGES if names != [HERE] else catalogue.guest_programs))
