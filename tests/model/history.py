@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from tests.model.kernel import Kernel, Ns
 from tests.model.moves import MOVES, World
@@ -11,40 +12,60 @@ from tests.model.records import Recorder
 from tracer.model.events import AttachedEvent, Event
 
 _MOVES = [move for move, weight in MOVES for _ in range(weight)]
+Spoil = Callable[[list[Event]], list[Event]]
 
 
-class History:
-    """One run of the model.
+class Model:
+    """A machine with one container on it, not traced yet.
 
     Args:
-        seed: Chooses everything.
-        late: Moves before tracing begins.
+        choose: Given n > 0, a number below n: everything that may go one way or
+            another goes by it.
     """
 
-    def __init__(self, seed: int, length: int = 40, late: int = 0) -> None:
-        rng = random.Random(seed)  # noqa: S311
+    def __init__(self, choose: Callable[[int], int]) -> None:
+        rng = random.Random(choose(1 << 30))  # noqa: S311
         self.recorder = Recorder(rng)
-        self.kernel = Kernel(rng, self.recorder, drops_for_the_dying=rng.random() < 0.5)
-        world = World(self.kernel, lambda n: rng.randrange(n))
-        world.begin()
-        assert world.target is not None
-        self.target: Ns = world.target
-        for _ in range(late):
-            rng.choice(_MOVES)(world)
+        self.kernel = Kernel(rng, self.recorder, drops_for_the_dying=bool(choose(2)))
+        self.world = World(self.kernel, choose)
+        self.world.begin()
+        assert self.world.target is not None
+        self.target: Ns = self.world.target
+
+    def attach(self) -> None:
+        """Begin to trace."""
         self.kernel.tick()
         self.recorder.attach(self.kernel, self.target)
-        for _ in range(length):
-            rng.choice(_MOVES)(world)
-        self.finish()
 
     def finish(self) -> None:
+        """Let what was released be freed."""
         self.kernel.tick(600_000_000)
 
     def stream(self, *, is_exact: bool) -> list[Event]:
+        """The records with kprobes (exact) or without."""
         return self.recorder.kprobe if is_exact else self.recorder.tracepoint
 
-    def differences(self, *, is_exact: bool) -> list[str]:
+    def differences(
+        self, *, is_exact: bool, spoil: Spoil | None = None, is_lossy: bool = False
+    ) -> list[str]:
+        """What a report of the history says that is not true."""
         events = self.stream(is_exact=is_exact)
         attached = next(event for event in events if isinstance(event, AttachedEvent))
-        oracle = Oracle(self.kernel, self.target, attached.boot_ns, is_exact=is_exact)
-        return list(oracle.differences(report_of(events, self.kernel.t)))
+        oracle = Oracle(
+            self.kernel, self.target, attached.boot_ns, is_exact=is_exact, is_lossy=is_lossy
+        )
+        spoilt = spoil(events) if spoil is not None else events
+        return list(oracle.differences(report_of(spoilt, self.kernel.t)))
+
+
+def history(seed: int, length: int = 40, late: int = 0) -> Model:
+    """One history: ``late`` moves before tracing begins, ``length`` after."""
+    rng = random.Random(seed)  # noqa: S311
+    model = Model(rng.randrange)
+    for _ in range(late):
+        rng.choice(_MOVES)(model.world)
+    model.attach()
+    for _ in range(length):
+        rng.choice(_MOVES)(model.world)
+    model.finish()
+    return model

@@ -107,6 +107,9 @@ class Oracle:
             return told in (
                 Cause.KILL, Cause.RUNTIME_KILL, Cause.CGROUP_KILL, Cause.SELF, Cause.UNKNOWN
             )  # fmt: skip
+        if not self.kernel.drops and (proc.signalled_t or 0) <= self.attached_ns:
+            # Older kernels deliver to the dying: the second looks like the first.
+            return True
         return (
             told is Cause.UNKNOWN
             and truth is not None
@@ -125,7 +128,9 @@ class Oracle:
             return
         # Without kprobes only the parent's pointer tells, if nobody was told.
         is_untold = not self.is_exact and (
-            not proc.exit_signal_seen or proc.last_exit_signal == 0
+            not proc.exit_signal_seen
+            or proc.last_exit_signal == 0
+            or (proc.zombie_t or 0) < self.attached_ns
         )
         unknown = one.reap_kind is ReapKind.UNKNOWN and (
             self.is_lossy or is_untold or (proc.zombie_t or 0) < self.attached_ns

@@ -18,11 +18,11 @@ def note_process(world: World, event: ProcessEvent) -> Annotated | None:
     """
     known = world.table.get(event.process.key)
     if known is not None:
-        known.seen_until_ns = max(known.seen_until_ns, event.boot_ns)
+        known.note_presence(event.boot_ns, is_alive=event.live_threads > 0)
         known.is_seen_late = False
         return None
     state = world.meet(event.process, event.boot_ns, is_seeded=True)
-    state.seen_until_ns = event.boot_ns
+    state.note_presence(event.boot_ns, is_alive=event.live_threads > 0)
     state.live_threads = event.live_threads
     state.parent_sigchld = event.parent_sigchld
     state.tracer_host_pid = event.tracer_host_pid
@@ -54,13 +54,14 @@ def note_fork(world: World, event: ForkEvent) -> Annotated:
     world.table.note_actor(event.creator)
     state = world.meet(event.process, event.boot_ns, is_born=True)
     state.exit_signo = event.exit_signo
+    state.note_presence(event.boot_ns, is_alive=True)
     return world.annotate(event, state)
 
 
 def note_exec(world: World, event: ExecEvent) -> Annotated:
     """Enter that a process runs another program."""
     state = world.meet(event.process, event.boot_ns)
-    state.seen_until_ns = max(state.seen_until_ns, event.boot_ns)
+    state.note_presence(event.boot_ns, is_alive=True)
     if state.exit_ns is None:
         # The thread that calls exec ends the others, the leader too, and takes
         # the leader's place (de_thread).

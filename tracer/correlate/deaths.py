@@ -35,13 +35,13 @@ _SIGCHLD_BY_DISPOSITION = {
 def note_exit_begin(world: World, event: ExitBeginEvent) -> None:
     """Enter that the last thread of a process is on its way out."""
     state = world.meet(event.process, event.boot_ns)
-    state.seen_until_ns = max(state.seen_until_ns, event.boot_ns)
+    state.note_presence(event.boot_ns, is_alive=True)
 
 
 def note_exit(world: World, event: ExitEvent) -> Annotated | None:
     """Enter the end of a process, or of its main thread alone."""
     state = world.meet(event.process, event.boot_ns)
-    state.seen_until_ns = max(state.seen_until_ns, event.boot_ns)
+    state.note_presence(event.boot_ns, is_alive=event.live_threads > 0)
     if state.status is not None:
         # Where the kernel does not say which thread is the last, two may seem to be.
         return None
@@ -88,6 +88,7 @@ def init_ended(world: World, scope: Scope, boot_ns: int) -> None:
 def note_teardown(world: World, event: TeardownEvent) -> Annotated:
     """Enter one end of a namespace's teardown."""
     state = world.meet(event.process, event.boot_ns)
+    state.note_presence(event.boot_ns, is_alive=False)
     for scope in state.led:
         if scope.is_shared:
             continue
@@ -148,7 +149,7 @@ def _tell(world: World, event: SignalEvent, child: ProcessState) -> None:
         child.is_exit_bound = True
         for scope in child.led:
             init_ended(world, scope, event.boot_ns)
-    child.seen_until_ns = max(child.seen_until_ns, event.boot_ns)
+    child.note_presence(event.boot_ns, is_alive=False)
     zombie = child.zombie
     if zombie is None:
         zombie = child.zombie = ZombieState(child.exit_ns, Precision.UPPER_BOUND)
@@ -185,8 +186,6 @@ def note_reap(world: World, event: ReapEvent) -> Annotated | None:
         world.table.note_actor(event.actor)
     if state.status is None and event.status is not None:
         _end(world, state, event.status)
-    for scope in state.led:
-        init_ended(world, scope, event.boot_ns)
     reap = state.reap = judge_reap(event, state, world)
     world.table.release(state)
     if reap.kind in (ReapKind.PARENT, ReapKind.ADOPTER):
@@ -219,8 +218,11 @@ def _close_stops(state: ProcessState, boot_ns: int) -> None:
         scope.present.clear()
     for scope in state.scopes:
         stop = scope.open_stop
-        if stop is not None and not scope.present and stop.init_exit_ns is not None:
-            stop.end_ns = boot_ns
+        if stop is None or scope.present:
+            continue
+        # Init is gone, even where the record of its end is lost.
+        if stop.init_exit_ns is not None or scope in state.led:
+            stop.end_ns, stop.outcome = boot_ns, StopOutcome.STOPPED
 
 
 def _end(world: World, state: ProcessState, status: WaitStatus) -> None:

@@ -65,5 +65,5 @@ def _count(
 def may_have_ended(world: World, state: ProcessState) -> bool:
     """Whether a process that was not seen to end may have, or has."""
     return release_of(state) is not None or world.losses.any_between(
-        state.seen_until_ns, None, ("exit",)
+        state.alive_until_ns, None, ("exit",)
     )

@@ -57,7 +57,8 @@ def judge_reap(event: ReapEvent, state: ProcessState, world: World) -> ReapState
            for scope in state.scopes):  # fmt: skip
         kind = ReapKind.TEARDOWN
     else:
-        if (state.snapshot.pidns_level or 0) > 0 and not state.snapshot.is_init:
+        # Of the namespaces that may have been torn down, its own as init is none.
+        if (state.snapshot.pidns_level or 0) > int(state.snapshot.is_init):
             rests_on |= _NOT_TORN_DOWN
         if release.is_auto:
             kind = ReapKind.AUTO
@@ -134,6 +135,10 @@ def _of_nobody_told(
         zombie is not None and zombie.begin_precision is Precision.LOWER_BOUND
     ) or state.exit_signo == 0
     if was_told_before:
+        tracer = state.tracer_host_pid
+        if state.is_seeded and tracer is not None and (parent is None or parent.host_pid != tracer):
+            # The tracer held it; that the parent was told after was not seen.
+            return _Release(None, None)
         if parent is None or parent == state.original_parent:
             return _Release(parent, is_auto=False if parent is not None else None)
         return _handed_on_in_silence(event, state, parent, state.original_parent, world)
@@ -200,7 +205,7 @@ def _note_presence(state: ProcessState, parent: ProcessKey | None, world: World)
         return
     father = world.table.get(state.original_parent)
     if father is not None and father.exit_ns is not None:
-        state.seen_until_ns = max(state.seen_until_ns, father.exit_ns)
+        state.note_presence(father.exit_ns, is_alive=False)
 
 
 def _last_holding(state: ProcessState) -> Holding | None:

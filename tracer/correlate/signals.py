@@ -29,7 +29,7 @@ def note_signal(world: World, event: SignalEvent) -> Annotated:
     """Enter a signal that is no exit notification."""
     world.table.note_actor(event.actor)
     state = world.table.get(event.process.key) or world.meet(event.process, event.boot_ns)
-    state.seen_until_ns = max(state.seen_until_ns, event.boot_ns)
+    state.note_presence(event.boot_ns, is_alive=event.target_live_threads > 0)
     if event.signo == SIGKILL and event.result is SignalResult.IGNORED:
         world.drops_for_the_dying |= not event.target_unkillable
     for scope in state.led:
@@ -60,7 +60,7 @@ def note_signal(world: World, event: SignalEvent) -> Annotated:
 def note_delivery(world: World, event: DeliverEvent) -> Annotated:
     """Enter that a signal was taken from the queue."""
     state = world.meet(event.process, event.boot_ns)
-    state.seen_until_ns = max(state.seen_until_ns, event.boot_ns)
+    state.note_presence(event.boot_ns, is_alive=True)
     state.suspects.note_delivery(event)
     return world.annotate(event, state)
 

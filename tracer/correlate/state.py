@@ -116,6 +116,7 @@ class ProcessState:
         live_threads: Threads left when its main thread ended.
         seen_until_ns: The last instant at which it provably was in the process
             table.
+        alive_until_ns: The last instant at which a thread of it provably lived.
         gone_by_ns: An instant by which its pid had been given to another.
         teardown_signalled_ns: When a teardown of its namespace sent it SIGKILL.
         newest_comm: Its name in the newest record that speaks of it; None = as in
@@ -148,6 +149,7 @@ class ProcessState:
     zombie: ZombieState | None = None
     reap: ReapState | None = None
     seen_until_ns: int = 0
+    alive_until_ns: int = 0
     gone_by_ns: int | None = None
     oom_by_tid: int | None = None
     teardown_signalled_ns: int | None = None
@@ -190,6 +192,12 @@ class ProcessState:
             and self.snapshot.pidns_inum is not None
             and self.original_parent_pidns_inum != self.snapshot.pidns_inum
         )
+
+    def note_presence(self, boot_ns: int, *, is_alive: bool) -> None:
+        """Enter a sign that it is in the process table, alive or not."""
+        self.seen_until_ns = max(self.seen_until_ns, boot_ns)
+        if is_alive:
+            self.alive_until_ns = max(self.alive_until_ns, boot_ns)
 
     def had_stop_signal_since(self, boot_ns: int) -> bool:
         """Whether it was sent its stop's signal at an instant or later."""

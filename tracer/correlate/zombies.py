@@ -107,6 +107,9 @@ def view_leader(world: World, state: ProcessState) -> ZombieView | None:
     until_ns = state.leader_alone_until_ns
     if until_ns is None and (state.exit_ns is not None or release_of(state) is not None):
         return None
+    # Another thread may have called exec and put an end to it.
+    if world.losses.any_between(begin_ns, until_ns, ("exec",)):
+        return None
     is_bound = until_ns is None or state.is_leader_exit_bound
     return ZombieView(
         state=state,
