@@ -122,7 +122,7 @@ def test_text_is_plain_and_80_columns_when_piped() -> None:
     report = lines[lines.index("zomtrace: run family") :]
     assert [line for line in report if len(line) > 80] == []
     # What happened in one sentence comes first.
-    assert "8 others" in " ".join(report[:8])
+    assert "of 8 other" in " ".join(report[:8])
     assert "ZT102" in text
     # What the command itself printed is not a result.
     assert "zombie 2 0" not in text

@@ -135,7 +135,6 @@ def test_execed_process_has_its_parent_outside(docker: Dockerd, work: str) -> No
         "reaper_host_pid": shim,
     }  # fmt: skip
     # The teardown kills the exec'd sleep and waits until the shim reaped it.
-    assert sleep["parent_host_pid"] == shim
     assert pick(
         result.process(host_pid=sleep["host_pid"]), "term_signal", "cause", "reap_kind",
         "reaper_comm",

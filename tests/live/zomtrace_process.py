@@ -327,8 +327,9 @@ def check_contract(result: Result) -> None:
         assert tuple(line)[: len(COMMON_KEYS)] == COMMON_KEYS, line
         assert _RFC3339_UTC_NS.fullmatch(line["time"]), line
         _check_strings(line)
-        if line["kind"] not in {"observation", "loss"}:
-            # Those two are read beside the stream, with the time they speak of.
+        if line["kind"] not in {"attached", "observation", "loss"}:
+            # Observations and losses are read beside the stream; and what happened
+            # between the first hook and the last one is told as well.
             assert line["boot_ns"] >= last_ns, line
             last_ns = line["boot_ns"]
     ended = Counter((line["host_pid"], line["start_boot_ns"]) for line in result.of_kind("exit"))
