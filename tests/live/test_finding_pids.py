@@ -65,7 +65,7 @@ def test_zombies_fill_the_limit_until_a_fork_fails(runc: Runc) -> None:
     near = result.finding("ZT301")
     assert near["title"].endswith("had 31 of its 31 pids in use")
     assert "26 zombies made up 84% of it, children of fill (pid 1" in near["detail"]
-    assert "It was full." in near["detail"]
+    assert "It was full: 1 fork refused." in near["detail"]
     zombies = {one["host_pid"] for one in result.processes(end="exit", is_init=False)}
     assert set(near["host_pids"]) == zombies
     assert len(zombies) == 26

@@ -11,7 +11,7 @@ from tracer.correlate.correlator import Correlator
 from tracer.correlate.evidence import PidsReading, pids_readings
 from tracer.correlate.findings.make import is_complete, make_finding
 from tracer.correlate.state import ProcessState
-from tracer.correlate.zombies import responsible_for
+from tracer.correlate.zombies import holder_at, release_of
 from tracer.model.events import ForkFailedEvent
 from tracer.model.report import Finding
 
@@ -35,7 +35,7 @@ def find_pid_shortage(correlator: Correlator) -> Iterator[Finding]:
         )
         refused = _refused(readings)
         if fullest is not None and (fullest.share >= NEAR or refused):
-            yield _near_limit(correlator, container_id, readings, fullest)
+            yield _near_limit(correlator, container_id, readings, fullest, refused)
         if refused and not correlator.fork_failures:
             yield _counted_failures(correlator, container_id, fullest, refused)
     yield from _failures_by_caller(correlator)
@@ -46,6 +46,7 @@ def _near_limit(
     container_id: str,
     readings: Sequence[Sequence[PidsReading]],
     fullest: PidsReading,
+    refused: int,
 ) -> Finding:
     zombies = _zombies_at(correlator, container_id, fullest.boot_ns)
     label = _label(correlator, container_id)
@@ -53,12 +54,12 @@ def _near_limit(
     whose = "its own cgroup" if fullest.depth == 0 else "a cgroup above its own"
     detail = (
         f"pids.current was {fullest.current} of pids.max {limit} ({fullest.share:.0%}) in {whose},"
-        f" {fullest.path}. {_zombies_share(correlator, zombies, fullest.current)}"
-        f"{_exhaustion(readings, fullest)}"
+        f" {fullest.path}. {_zombies_share(correlator, zombies, fullest)}"
+        f"{_exhaustion(readings, fullest, refused)}"
     )
     advice = (
-        f"Have {_makers(correlator, zombies)[0]} wait for its children: zombies keep their pids"
-        " until they are reaped. A higher limit only puts it off."
+        f"Have {_makers(correlator, zombies, fullest.boot_ns)[0]} wait for its children: zombies"
+        " keep their pids until they are reaped. A higher limit only puts it off."
         if zombies
         else "Find what makes so many tasks (threads count too), or raise the limit: `docker run"
         " --pids-limit`, podPidsLimit of the kubelet, TasksMax of systemd."
@@ -73,18 +74,18 @@ def _near_limit(
     )
 
 
-def _zombies_share(correlator: Correlator, zombies: list[ProcessState], current: int) -> str:
+def _zombies_share(correlator: Correlator, zombies: list[ProcessState], level: PidsReading) -> str:
     if not zombies:
         return "None of them were zombies."
-    makers = ", ".join(_makers(correlator, zombies)[:2])
+    makers = ", ".join(_makers(correlator, zombies, level.boot_ns)[:2])
     return (
-        f"{wording.count(len(zombies), 'zombie')} made up {len(zombies) / max(current, 1):.0%} of"
-        f" it, children of {makers}."
+        f"{wording.count(len(zombies), 'zombie')} made up"
+        f" {len(zombies) / max(level.current, 1):.0%} of it, children of {makers}."
     )
 
 
-def _makers(correlator: Correlator, zombies: list[ProcessState]) -> list[str]:
-    parents = Counter(responsible_for(zombie) for zombie in zombies)
+def _makers(correlator: Correlator, zombies: list[ProcessState], boot_ns: int) -> list[str]:
+    parents = Counter(holder_at(zombie, boot_ns) for zombie in zombies)
     names = []
     for key, _ in parents.most_common():
         state = correlator.table.get(key)
@@ -96,10 +97,13 @@ def _makers(correlator: Correlator, zombies: list[ProcessState]) -> list[str]:
     return names or ["their parent"]
 
 
-def _exhaustion(readings: Sequence[Sequence[PidsReading]], fullest: PidsReading) -> str:
+def _exhaustion(
+    readings: Sequence[Sequence[PidsReading]], fullest: PidsReading, refused: int
+) -> str:
     limit = fullest.limit or 0
-    if fullest.current >= limit:
-        return " It was full."
+    if fullest.current >= limit or refused:
+        count = f": {wording.count(refused, 'fork')} refused" if refused else ""
+        return f" It was full{count}."
     track = [
         level
         for reading in readings
@@ -139,8 +143,8 @@ def _counted_failures(
     if fullest is not None:
         zombies = _zombies_at(correlator, container_id, fullest.boot_ns)
         where = (
-            f" The fullest was {fullest.path}: {fullest.current} of {fullest.limit}."
-            f" {_zombies_share(correlator, zombies, fullest.current)}"
+            f" At its fullest {fullest.path} held {fullest.current} of {fullest.limit}."
+            f" {_zombies_share(correlator, zombies, fullest)}"
         )
     return make_finding(
         "ZT302",
@@ -169,7 +173,7 @@ def _failures_by_caller(correlator: Correlator) -> Iterator[Finding]:
         name = errno.errorcode.get(number, str(number))
         share = (
             f" At the first failure {wording.count(len(zombies), 'zombie')} took up pids, children"
-            f" of {_makers(correlator, zombies)[0]}."
+            f" of {_makers(correlator, zombies, event.boot_ns)[0]}."
             if zombies
             else ""
         )
@@ -197,7 +201,8 @@ def _zombies_at(correlator: Correlator, container_id: str, boot_ns: int) -> list
     for state in correlator.table:
         if state.zombie is None or state.zombie.begin_ns > boot_ns:
             continue
-        if state.reap is not None and state.reap.boot_ns <= boot_ns:
+        release = release_of(state)
+        if release is not None and release.boot_ns <= boot_ns:
             continue
         container = correlator.scopes.container_of(state.snapshot)
         if container is not None and container.id == container_id:
