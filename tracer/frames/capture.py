@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
+from tracer.frames.plots import Plot, plot_counts, plot_deaths, plot_lanes
 from tracer.frames.tables import Row, build_batches, build_table, event_rows, to_pandas
 from tracer.model.annotated import Annotated
 from tracer.model.report import Report
@@ -155,6 +156,22 @@ class Capture:
         Columns: see docs/pandas.md, findings.
         """
         return self._frame("findings")
+
+    def plot_lanes(self, *, height: int = 760) -> Plot:
+        """Swim lanes, signals, tables and findings: the page of ``--format html``.
+
+        Args:
+            height: How high a notebook shows it, in pixels.
+        """
+        return plot_lanes(self.report(), self.annotated(), height=height)
+
+    def plot_counts(self) -> Plot:
+        """How many processes lived and were zombies over the trace."""
+        return plot_counts(self.report(), self.annotated())
+
+    def plot_deaths(self) -> Plot:
+        """How many processes ended how, and why."""
+        return plot_deaths(self.report())
 
     def table(self, name: str) -> pa.Table:
         """One of the tables, by the name of its method, as Arrow has it."""

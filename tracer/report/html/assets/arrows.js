@@ -15,7 +15,7 @@ function groupArrows(scroll, height) {
     const to = sideOf(target, scroll, height);
     const from = source < 0 ? to : sideOf(source, scroll, height);
     if (to !== 0 && from === to) continue;
-    const slot = Math.round((toX(arrow.at) - LABEL_WIDTH) / (rows[target].kind === "fold" ? 14 : 3));
+    const slot = Math.round((toX(arrow.at) - labelWidth) / (rows[target].kind === "fold" ? 14 : 3));
     // Of those that only pass by, one line stands for all.
     const end = to === 0 ? target : `out${to}`;
     const key = `${slot}/${source}/${end}/${arrow.signal}/${arrow.isDropped}`;
@@ -106,7 +106,7 @@ function paintArrowName(pen, group, taken) {
   const right = group.x - 7;
   const row = taken.get(group.target) || [];
   if (row.some(([from, to]) => right > from && right - width < to)) return;
-  if (right - width < LABEL_WIDTH) return;
+  if (right - width < labelWidth) return;
   row.push([right - width, right + 14]);
   taken.set(group.target, row);
   halo(pen, text, right, group.tip + 4, colors[arrowKind(group.arrows[0])], "right");
@@ -120,7 +120,7 @@ function paintMarks(pen, height, scroll) {
     const x = toX(mark.at);
     const y = middle(row, scroll);
     const key = `${row}/${Math.round(x / 4)}`;
-    if (seen.has(key) || y < -20 || y > height + 20 || x < LABEL_WIDTH) continue;
+    if (seen.has(key) || y < -20 || y > height + 20 || x < labelWidth) continue;
     seen.add(key);
     pen.fillStyle = colors.bad;
     pen.font = "bold 12px system-ui, sans-serif";

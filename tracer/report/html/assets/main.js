@@ -8,13 +8,14 @@ let painted = "";
 function paint() {
   isDue = false;
   const width = lanes.clientWidth;
-  plotWidth = Math.max(width - LABEL_WIDTH, 100);
+  layOut(width);
   const height = Math.max(lanes.clientHeight, 1);
   spacer.style.height = `${totalHeight}px`;
   stage.style.height = `${Math.min(height, Math.max(totalHeight, 1))}px`;
-  labels.style.width = `${LABEL_WIDTH}px`;
+  labels.style.width = `${labelWidth}px`;
+  labels.classList.toggle("narrow", labelWidth < 200);
   const scroll = lanes.scrollTop;
-  const frame = [width, window_.from, window_.to, ...Object.values(colors)].join();
+  const frame = [width, labelWidth, window_.from, window_.to, ...Object.values(colors)].join();
   if (frame !== painted) {
     painted = frame;
     paintOverview($("overview"), width);
@@ -202,7 +203,7 @@ function showTip(event) {
 }
 
 function tipText(x, y) {
-  if (x < LABEL_WIDTH) return "";
+  if (x < labelWidth) return "";
   const group = arrowsAt(x, y);
   const at = toTime(x);
   if (group) {
@@ -343,8 +344,7 @@ function makeLegend() {
     canvas.height = 14 * ratio;
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    const [label, width] = [LABEL_WIDTH, plotWidth];
-    draw(pen, label, width);
+    draw(pen);
     return element("li", {}, canvas, text);
   }));
 }
@@ -436,7 +436,7 @@ function begin() {
   buildRows();
   $("picture").hidden = false;
   makeToolbar();
-  plotWidth = Math.max(lanes.clientWidth - LABEL_WIDTH, 100);
+  layOut(lanes.clientWidth);
   showFirst();
   makeLegend();
   usePointer();

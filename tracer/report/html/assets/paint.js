@@ -56,7 +56,7 @@ function paintBands(pen, top, height) {
 function clipPlot(pen, top, height) {
   pen.save();
   pen.beginPath();
-  pen.rect(LABEL_WIDTH, top, plotWidth, height);
+  pen.rect(labelWidth, top, plotWidth, height);
   pen.clip();
 }
 
@@ -70,16 +70,18 @@ function paintRuler(canvas, width) {
   pen.fillStyle = colors.dim;
   pen.textAlign = "right";
   const stops = data.stops.length;
-  pen.fillText(stops ? "what the stop is at" : "", LABEL_WIDTH - 10, RIBBON_TOP + 9.5);
-  pen.fillText(`seconds from ${data.zeroText}`, LABEL_WIDTH - 10, RIBBON_TOP + 30);
-  pen.fillText("UTC", LABEL_WIDTH - 10, RIBBON_TOP + 46);
+  const isNarrow = labelWidth < 220;
+  const phase = isNarrow ? "phase" : "what the stop is at";
+  pen.fillText(stops ? phase : "", labelWidth - 10, RIBBON_TOP + 9.5);
+  pen.fillText(isNarrow ? "seconds" : `seconds from ${data.zeroText}`, labelWidth - 10, RIBBON_TOP + 30);
+  pen.fillText("UTC", labelWidth - 10, RIBBON_TOP + 46);
   clipPlot(pen, 0, RULER_HEIGHT);
   pen.textAlign = "center";
   for (const at of all) {
     const x = toX(at);
     pen.fillStyle = colors.line;
     pen.fillRect(x, RULER_HEIGHT - 4, 1, 4);
-    if (x < LABEL_WIDTH + 36 || x > LABEL_WIDTH + plotWidth - 36) continue;
+    if (x < labelWidth + 36 || x > labelWidth + plotWidth - 36) continue;
     pen.fillStyle = colors.text;
     pen.fillText(formatRelative(at, digits), x, RIBBON_TOP + 30);
     pen.fillStyle = colors.dim;
@@ -93,9 +95,9 @@ function paintRuler(canvas, width) {
 function paintPhases(pen) {
   for (const stop of data.stops) {
     for (const [kind, from, to] of stop.phases) {
-      const x = Math.max(toX(from), LABEL_WIDTH);
-      const end = Math.min(toX(to), LABEL_WIDTH + plotWidth);
-      if (end <= LABEL_WIDTH || x >= LABEL_WIDTH + plotWidth) continue;
+      const x = Math.max(toX(from), labelWidth);
+      const end = Math.min(toX(to), labelWidth + plotWidth);
+      if (end <= labelWidth || x >= labelWidth + plotWidth) continue;
       pen.fillStyle = colors[PHASE_COLOR[kind]];
       pen.fillRect(x, RIBBON_TOP, Math.max(end - x, 1), 18);
       const long = `${PHASE_NAME[kind]} ${formatDuration(to - from)}`;
@@ -113,10 +115,10 @@ function paintMoments(pen) {
   for (const stop of data.stops) {
     for (const [at, text, isKill] of stop.moments) {
       const x = toX(at);
-      if (x < LABEL_WIDTH - 1 || x > LABEL_WIDTH + plotWidth + 1) continue;
+      if (x < labelWidth - 1 || x > labelWidth + plotWidth + 1) continue;
       pen.fillStyle = momentColor(text, isKill);
       const width = pen.measureText(text).width;
-      const left = x + width + 6 > LABEL_WIDTH + plotWidth ? x - width - 5 : x + 5;
+      const left = x + width + 6 > labelWidth + plotWidth ? x - width - 5 : x + 5;
       const line = free.findIndex((until) => left >= until);
       pen.fillRect(x - 0.5, line < 1 ? 2 : 18, 1.5, RIBBON_TOP + (line < 1 ? 16 : 0));
       if (line < 0) continue;
@@ -139,8 +141,8 @@ function paintOverview(canvas, width) {
   const pen = openCanvas(canvas, width, height);
   pen.fillStyle = colors.dim;
   pen.textAlign = "right";
-  pen.fillText("whole trace", LABEL_WIDTH - 10, 12);
-  pen.fillText(formatDuration(data.span), LABEL_WIDTH - 10, 28);
+  pen.fillText("whole trace", labelWidth - 10, 12);
+  pen.fillText(formatDuration(data.span), labelWidth - 10, 28);
   const kept = { ...window_ };
   showAll();
   clipPlot(pen, 0, height);
@@ -161,11 +163,11 @@ function paintOverview(canvas, width) {
 const everyone = steps(lives.filter((life) => !life.isOutside));
 
 function overviewX(at) {
-  return LABEL_WIDTH + ((at + data.span * BEFORE) / (data.span * (1 + BEFORE + AFTER))) * plotWidth;
+  return labelWidth + ((at + data.span * BEFORE) / (data.span * (1 + BEFORE + AFTER))) * plotWidth;
 }
 
 function overviewTime(x) {
-  return data.span * (((x - LABEL_WIDTH) / plotWidth) * (1 + BEFORE + AFTER) - BEFORE);
+  return data.span * (((x - labelWidth) / plotWidth) * (1 + BEFORE + AFTER) - BEFORE);
 }
 
 // How many live, and on top how many are zombies; nothing shorter than a pixel is missed.
@@ -176,7 +178,7 @@ function paintCounts(pen, counts, top, height) {
   const atLeast = (count) => (count ? Math.max(count * scale, 1.5) : 0);
   const bottom = top + height;
   const stripes = pen.createPattern(hatch, "repeat");
-  for (let x = LABEL_WIDTH; x < LABEL_WIDTH + plotWidth; x += 1) {
+  for (let x = labelWidth; x < labelWidth + plotWidth; x += 1) {
     const from = toTime(x);
     if (from > data.span) break;
     const to = from + perPixel;
@@ -202,8 +204,8 @@ function paintCounts(pen, counts, top, height) {
 function shadeUntraced(pen, height) {
   pen.fillStyle = colors.line;
   pen.globalAlpha = 0.45;
-  pen.fillRect(LABEL_WIDTH, 0, toX(0) - LABEL_WIDTH, height);
-  pen.fillRect(toX(data.span), 0, Math.max(LABEL_WIDTH + plotWidth - toX(data.span), 0), height);
+  pen.fillRect(labelWidth, 0, toX(0) - labelWidth, height);
+  pen.fillRect(toX(data.span), 0, Math.max(labelWidth + plotWidth - toX(data.span), 0), height);
   pen.globalAlpha = 1;
 }
 
@@ -233,7 +235,7 @@ function paintLanes(pen, width, height, scroll, selected) {
     if (row === selected) {
       pen.fillStyle = colors.pick;
       pen.globalAlpha = 0.6;
-      pen.fillRect(LABEL_WIDTH, y, plotWidth, row.height);
+      pen.fillRect(labelWidth, y, plotWidth, row.height);
       pen.globalAlpha = 1;
     }
     pen.fillStyle = colors.grid;
@@ -287,7 +289,7 @@ function bar(pen, from, to, y, fill, edge) {
 
 function zombieBar(pen, from, to, y, height) {
   const left = Math.max(from, -10);
-  const right = Math.min(to, LABEL_WIDTH + plotWidth + 10);
+  const right = Math.min(to, labelWidth + plotWidth + 10);
   if (right < left) return;
   pen.fillStyle = pen.createPattern(hatch, "repeat");
   pen.fillRect(left, y - height / 2, Math.max(right - left, 1.5), height);
@@ -325,9 +327,9 @@ function endColor(life) {
 }
 
 function paintEnd(pen, text, x, y, life) {
-  if (!text || x < LABEL_WIDTH - 40) return;
+  if (!text || x < labelWidth - 40) return;
   const width = pen.measureText(text).width;
-  const edge = LABEL_WIDTH + plotWidth;
+  const edge = labelWidth + plotWidth;
   if (x > edge + 40) return;
   const left = x + 9 + width > edge ? Math.min(x, edge) - width - 8 : x + 9;
   halo(pen, text, left, y, endColor(life), "left");
@@ -352,8 +354,8 @@ function paintOutside(pen, life, y) {
   pen.lineWidth = 1;
   pen.setLineDash([2, 4]);
   pen.beginPath();
-  pen.moveTo(Math.max(from, LABEL_WIDTH), y + 0.5);
-  pen.lineTo(LABEL_WIDTH + plotWidth, y + 0.5);
+  pen.moveTo(Math.max(from, labelWidth), y + 0.5);
+  pen.lineTo(labelWidth + plotWidth, y + 0.5);
   pen.stroke();
   pen.setLineDash([]);
 }

@@ -1,5 +1,5 @@
 // Time and pixels. The window into time is [from, to], ns from the trace's begin.
-const LABEL_WIDTH = Math.min(270, Math.max(150, Math.round(window.innerWidth * 0.22)));
+let labelWidth = 270;
 const MIN_WINDOW = 2000;
 // Room around the trace: to its right for what is written behind the ends.
 const BEFORE = 0.02;
@@ -7,8 +7,13 @@ const AFTER = 0.13;
 const window_ = { from: 0, to: data.span };
 let plotWidth = 800;
 
-const toX = (at) => LABEL_WIDTH + ((at - window_.from) / (window_.to - window_.from)) * plotWidth;
-const toTime = (x) => window_.from + ((x - LABEL_WIDTH) / plotWidth) * (window_.to - window_.from);
+function layOut(width) {
+  labelWidth = Math.min(270, Math.max(130, Math.round(width * 0.27)));
+  plotWidth = Math.max(width - labelWidth, 60);
+}
+
+const toX = (at) => labelWidth + ((at - window_.from) / (window_.to - window_.from)) * plotWidth;
+const toTime = (x) => window_.from + ((x - labelWidth) / plotWidth) * (window_.to - window_.from);
 const nsPerPixel = () => (window_.to - window_.from) / plotWidth;
 
 function showWindow(from, to) {
