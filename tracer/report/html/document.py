@@ -22,7 +22,7 @@ from tracer.report.times import format_clock, format_date, format_duration
 _LIMITS = Limits(lives=20_000, arrows=60_000)
 _SCRIPTS = (
     "model.js", "rows.js", "scale.js", "paint.js", "arrows.js", "table.js", "inspector.js",
-    "main.js",
+    "view.js", "pointer.js", "keys.js", "panels.js", "main.js",
 )  # fmt: skip
 _STYLE = "page.css"
 _TEXT_WIDTH = 100
