@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from tests.live.exit_oracle import ExitOracle
 from tests.live.waiting import wait_for
 from tests.live.workloads import workload
 from tests.live.zomtrace_process import Json, Result, Zomtrace, raw_status
+from tracer.kernel.netlink import ConnectorExit
+
+_SAME_EXIT_NS = 300_000_000
+"""Between the tracepoint's time of an exit and the connector's."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ class Classic:
     Attributes:
         result: What zomtrace said.
         truth: What the workload wrote.
-        exits: Host pid -> raw wait status of every exit on the host meanwhile,
-            from the process connector.
+        exits: Host pid -> raw wait status of every process of the report that
+            ended, from the process connector.
     """
 
     result: Result
@@ -76,14 +81,14 @@ class Classic:
         """The events of a signal, without exit notifications."""
         return self.result.of_kind("signal", signal=signal_name)
 
-    def check(self, *, by_connector: bool = True) -> None:
+    def check(self) -> None:
         """What holds for every classic case: nothing lost, every exit as others saw it."""
         report = self.result.report
         assert report["complete"] is True
         assert report["lost"] == {}
-        for process in report["processes"]:
-            if by_connector and process["end"] != "running":
-                assert raw_status(process) == self.exits[process["host_pid"]], process
+        ended = {process["host_pid"]: process for process in report["processes"]}
+        assert len(ended) == len(report["processes"])
+        assert self.exits == {pid: raw_status(ended[pid]) for pid in self.exits}
 
 
 def play(
@@ -124,9 +129,29 @@ def play(
                 )
                 trace.interrupt(signal.SIGTERM)
             result = trace.finish()
-        for process in result.report["processes"]:
-            if process["end"] != "running":
-                oracle.wait_for_exit(process["host_pid"])
-    classic = Classic(result, truth, oracle.statuses())
-    classic.check(by_connector=by_connector)
+        exits = {
+            process["host_pid"]: wait_for(
+                lambda process=process: _exit_of(oracle, process),  # type: ignore[misc]
+                f"the process connector tells the exit of {process}",
+            ).status.raw
+            for process in result.report["processes"]
+            if by_connector and process["end"] != "running"
+        }
+    classic = Classic(result, truth, exits)
+    classic.check()
     return classic
+
+
+def _exit_of(oracle: ExitOracle, process: Json) -> ConnectorExit | None:
+    """The exit of a process that is not one of another with the same pid."""
+    mono_to_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+    ended_ns = process["end_boot_ns"] - mono_to_boot_ns
+    return next(
+        (
+            event
+            for event in list(oracle.exits)
+            if event.host_pid == process["host_pid"]
+            and abs(event.mono_ns - ended_ns) < _SAME_EXIT_NS
+        ),
+        None,
+    )

@@ -12,7 +12,7 @@ from tracer.cli.output import Output
 from tracer.report.page import Page, Span, Style
 from tracer.report.terminal import Terminal, write_page
 from tracer.session.scenarios.catalogue import DEFAULT, find_scenario, load_scenarios
-from tracer.session.scenarios.scenario import Explanation, Scenario
+from tracer.session.scenarios.scenario import MIN_ZOMBIE_S, Explanation, Scenario
 
 
 @click.command("demo")
@@ -35,7 +35,7 @@ def command(name: str, as_list: bool, no_kprobes: bool, **output: Any) -> None:
 
     scenario = find_scenario(name)
     _write(_intro_page(scenario), options)
-    out = Output(options, scenario.min_zombie_s)
+    out = Output(options, MIN_ZOMBIE_S)
     try:
         played = play(
             scenario,

@@ -15,7 +15,7 @@ from tracer.session.pids_cgroup import PidsCgroup
 from tracer.session.runner import RunOptions, run_command
 from tracer.session.scenarios.account import Account, Witness
 from tracer.session.scenarios.programs.voice import NOTES
-from tracer.session.scenarios.scenario import Explanation, Scenario, Stage
+from tracer.session.scenarios.scenario import MIN_ZOMBIE_S, Explanation, Scenario, Stage
 from tracer.session.trace import Sink, Trace, TraceOptions
 from tracer.session.workload import HeldWorkload
 
@@ -88,7 +88,7 @@ def play(
                 name=scenario.name,
                 environment={NOTES: str(directory / "notes")},
             ),
-            TraceOptions(min_zombie_ns=int(scenario.min_zombie_s * 1e9), duration_s=_AT_MOST_S),
+            TraceOptions(min_zombie_ns=int(MIN_ZOMBIE_S * 1e9), duration_s=_AT_MOST_S),
             [witness, *sinks],
             on_idle=on_idle,
             on_starting=on_starting,

@@ -13,10 +13,15 @@ from tracer.session.scenarios.account import (
     pids,
     surprise,
 )
-from tracer.session.scenarios.scenario import Explanation, Scenario, Stage, stop_when_ready
+from tracer.session.scenarios.scenario import (
+    ZOMBIE_S,
+    Explanation,
+    Scenario,
+    Stage,
+    stop_when_ready,
+)
 
 _ORPHANS = 13
-_LEFT_ALONE_S = 0.6
 _BESIDE_ORPHANS = 3
 """PID 1, the stand-in, and the daemon whose fork is refused."""
 
@@ -26,7 +31,7 @@ def on_note(stage: Stage, note: str) -> None:
     if note == "full":
         if stage.cgroup is not None:
             stage.notes.append(f"pids-current {stage.cgroup.current()}")
-        stage.trace.schedule.after(_LEFT_ALONE_S, lambda: stage.workload.send(int(signal.SIGUSR1)))
+        stage.trace.schedule.after(ZOMBIE_S, lambda: stage.workload.send(int(signal.SIGUSR1)))
     if note == "forks-again" and stage.cgroup is not None:
         stage.notes.append(f"pids-after {stage.cgroup.current()}")
     stop_when_ready(stage, note)

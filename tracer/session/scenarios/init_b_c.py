@@ -6,15 +6,19 @@ import signal
 
 from tracer.model.verdicts import ReapKind
 from tracer.session.scenarios.account import Account, expect_reaped, lasted, surprise
-from tracer.session.scenarios.scenario import Explanation, Scenario, Stage, stop_when_ready
-
-_LEFT_ALONE_S = 0.8
+from tracer.session.scenarios.scenario import (
+    ZOMBIE_S,
+    Explanation,
+    Scenario,
+    Stage,
+    stop_when_ready,
+)
 
 
 def on_note(stage: Stage, note: str) -> None:
     """Let C lie for a while, then have B ended."""
     if note.startswith("c-dead"):
-        stage.trace.schedule.after(_LEFT_ALONE_S, lambda: stage.workload.send(int(signal.SIGUSR1)))
+        stage.trace.schedule.after(ZOMBIE_S, lambda: stage.workload.send(int(signal.SIGUSR1)))
     stop_when_ready(stage, note)
 
 
@@ -56,7 +60,7 @@ INIT_B_C = Scenario(
     title="PID 1 waits for all, but a zombie's parent lives",
     plan=(
         "PID 1 sits in waitpid(-1) and reaps all it can get. Its child B has a child C. C ends, B"
-        f" does not wait. After {_LEFT_ALONE_S} s B is ended too."
+        f" does not wait. After {ZOMBIE_S} s B is ended too."
     ),
     program="init_b_c",
     on_note=on_note,

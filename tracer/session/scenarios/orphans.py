@@ -12,7 +12,12 @@ from tracer.session.scenarios.account import (
     pids,
     surprise,
 )
-from tracer.session.scenarios.scenario import Explanation, Scenario
+from tracer.session.scenarios.scenario import (
+    MIN_ZOMBIE_S,
+    Explanation,
+    Scenario,
+    stop_when_zombies_are_old,
+)
 from tracer.session.workload import find_init
 
 _ORPHANS = 3
@@ -98,6 +103,7 @@ KEPT = Scenario(
     ),
     program="orphans",
     arguments=(str(_ORPHANS),),
+    on_note=stop_when_zombies_are_old,
     explain=explain_kept,
 )
 REAPED = Scenario(
@@ -105,7 +111,7 @@ REAPED = Scenario(
     title="the same with an init as PID 1, which reaps them",
     plan=(
         f"The {3 * _ORPHANS} orphans of the scenario before, but PID 1 is an init (tini), which"
-        f" reaps whatever it inherits. No zombie lasts for {lasted(int(KEPT.min_zombie_s * 1e9))}."
+        f" reaps whatever it inherits. No zombie lasts for {lasted(int(MIN_ZOMBIE_S * 1e9))}."
     ),
     program="orphans",
     arguments=(str(_ORPHANS),),

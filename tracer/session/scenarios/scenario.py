@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _PROGRAMS = Path(__file__).with_name("programs")
 _SETTLE_S = 0.7
+MIN_ZOMBIE_S = 1.0
+"""A zombie as old as this is worth naming, in a demo as in any trace."""
+ZOMBIE_S = 1.3
+"""For how long scenarios leave zombies lying."""
 
 
 @dataclass(slots=True)
@@ -46,6 +50,12 @@ def stop_when_ready(stage: Stage, note: str) -> None:
     """Begin the stop a moment after the program says it is ready."""
     if note == "ready":
         stage.stop_after(_SETTLE_S)
+
+
+def stop_when_zombies_are_old(stage: Stage, note: str) -> None:
+    """Begin the stop once the zombies there are have come of age."""
+    if note == "ready":
+        stage.stop_after(ZOMBIE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,6 @@ class Scenario:
         init_prefix: Finds an init to put in front, or None for none.
         on_note: Called with each line the program writes about itself.
         grace_s: From the stop signal to SIGKILL.
-        min_zombie_s: A demonstration is short: so are its zombies.
         pids_max: The limit of a pids cgroup around it, or None for none.
     """
 
@@ -91,7 +100,6 @@ class Scenario:
     init_prefix: Callable[[], list[str]] | None = None
     on_note: Callable[[Stage, str], None] = stop_when_ready
     grace_s: float = 2.0
-    min_zombie_s: float = 0.3
     pids_max: int | None = None
 
     def command(self) -> Sequence[str]:

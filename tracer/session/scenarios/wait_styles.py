@@ -12,7 +12,7 @@ from tracer.session.scenarios.account import (
     pids,
     surprise,
 )
-from tracer.session.scenarios.scenario import Explanation, Scenario
+from tracer.session.scenarios.scenario import MIN_ZOMBIE_S, Explanation, Scenario
 
 _CHILDREN = 5
 
@@ -34,9 +34,9 @@ def explain(account: Account) -> Explanation:
         steps=tuple(steps),
         remedy=(
             "Every one of these will do, and none left a zombie for"
-            f" {lasted(int(WAIT_STYLES.min_zombie_s * 1e9))}. In a SIGCHLD handler call waitpid"
-            " until it finds no more: signals of one number do not queue, so one SIGCHLD may stand"
-            " for several children. What forgets them all: zomtrace demo zombie-proc"
+            f" {lasted(int(MIN_ZOMBIE_S * 1e9))}. In a SIGCHLD handler call waitpid until it finds"
+            " no more: signals of one number do not queue, so one SIGCHLD may stand for several"
+            " children. What forgets them all: zomtrace demo zombie-proc"
         ),
     )
 

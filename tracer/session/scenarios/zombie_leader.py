@@ -6,15 +6,19 @@ import signal
 
 from tracer.model.verdicts import ReapKind
 from tracer.session.scenarios.account import Account, expect_reaped, surprise
-from tracer.session.scenarios.scenario import Explanation, Scenario, Stage, stop_when_ready
-
-_LEFT_ALONE_S = 0.6
+from tracer.session.scenarios.scenario import (
+    ZOMBIE_S,
+    Explanation,
+    Scenario,
+    Stage,
+    stop_when_ready,
+)
 
 
 def on_note(stage: Stage, note: str) -> None:
     """Leave both leaders dead for a while, then have one's last thread end."""
     if note == "stuck":
-        stage.trace.schedule.after(_LEFT_ALONE_S, lambda: stage.workload.send(int(signal.SIGUSR1)))
+        stage.trace.schedule.after(ZOMBIE_S, lambda: stage.workload.send(int(signal.SIGUSR1)))
     stop_when_ready(stage, note)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from tracer.model.events import SigchldAction
 from tracer.model.signals import SIGKILL, SIGTERM, SignalResult
 from tracer.session.scenarios.account import Account, count, lasted, pids, surprise
-from tracer.session.scenarios.scenario import Explanation, Scenario, Stage, stop_when_ready
+from tracer.session.scenarios.scenario import (
+    Explanation,
+    Scenario,
+    Stage,
+    stop_when_zombies_are_old,
+)
 
 _CHILDREN = 13
 _REFUSED = "EAGAIN"
@@ -24,7 +29,7 @@ def on_note(stage: Stage, note: str) -> None:
         refusals = stage.cgroup.refusals()
         if refusals is not None:
             stage.notes.append(f"pids-events-max {refusals}")
-    stop_when_ready(stage, note)
+    stop_when_zombies_are_old(stage, note)
 
 
 def explain(account: Account) -> Explanation:
