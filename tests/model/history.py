@@ -24,7 +24,7 @@ class Model:
     """
 
     def __init__(self, choose: Callable[[int], int]) -> None:
-        rng = random.Random(choose(1 << 30))  # noqa: S311
+        rng = random.Random(choose(1 << 30))
         self.recorder = Recorder(rng)
         self.kernel = Kernel(rng, self.recorder, drops_for_the_dying=bool(choose(2)))
         self.world = World(self.kernel, choose)
@@ -60,7 +60,7 @@ class Model:
 
 def history(seed: int, length: int = 40, late: int = 0) -> Model:
     """One history: ``late`` moves before tracing begins, ``length`` after."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     model = Model(rng.randrange)
     for _ in range(late):
         rng.choice(_MOVES)(model.world)

@@ -212,9 +212,7 @@ class Kernel:
                 self.next_pid += 1
                 pid = self.next_pid
         ns.pids += 1
-        proc = Proc(
-            pid, self.t, ns, ns.pids if ns.level else pid, comm, parent, parent
-        )
+        proc = Proc(pid, self.t, ns, ns.pids if ns.level else pid, comm, parent, parent)
         if parent is not None:
             parent.children.append(proc)
         self.procs.append(proc)
@@ -255,9 +253,7 @@ class Kernel:
         child.sigchld = creator.sigchld
         child.blocked = set(creator.blocked)
         put_in = {id(one) for one in creator.ns.chain() if id(one) in creator.put_in}
-        put_in |= {
-            id(one) for one in ns.chain() if not parent.is_in(one) and child is not one.init
-        }
+        put_in |= {id(one) for one in ns.chain() if not parent.is_in(one) and child is not one.init}
         child.put_in = frozenset(put_in)
         for one in ns.chain():
             for stop in one.stops:
@@ -323,10 +319,10 @@ class Kernel:
         unkillable = target.is_init and target.ns.level > 0
         result = SignalResult.DELIVERED
         group_exit = dead or dying
-        if group_exit and self.drops:
-            result = SignalResult.IGNORED
-        elif (unkillable and disposition is Disposition.DEFAULT and not (force and signo == KILL)) or (
-            disposition is Disposition.IGNORED and target.tracer is None
+        if (
+            (group_exit and self.drops)
+            or (unkillable and disposition is Disposition.DEFAULT and not (force and signo == KILL))
+            or (disposition is Disposition.IGNORED and target.tracer is None)
         ):
             result = SignalResult.IGNORED
         elif any(queued.signo == signo for queued in target.queue) and signo < 32:

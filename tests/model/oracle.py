@@ -37,7 +37,13 @@ class Oracle:
     """
 
     def __init__(
-        self, kernel: Kernel, target: Ns, attached_ns: int, *, is_exact: bool, is_lossy: bool = False
+        self,
+        kernel: Kernel,
+        target: Ns,
+        attached_ns: int,
+        *,
+        is_exact: bool,
+        is_lossy: bool = False,
     ) -> None:
         self.kernel = kernel
         self.attached_ns = attached_ns
@@ -199,8 +205,10 @@ class Oracle:
 
     def _is_init(self, key: tuple[int, int], stop: StopReport) -> bool:
         proc = self.procs[key]
-        return proc.is_init and proc.start <= stop.begin_boot_ns and (
-            proc.released_t is None or proc.released_t >= stop.begin_boot_ns
+        return (
+            proc.is_init
+            and proc.start <= stop.begin_boot_ns
+            and (proc.released_t is None or proc.released_t >= stop.begin_boot_ns)
         )
 
     def _stop(self, stop: Stop, one: StopReport) -> Iterator[str]:

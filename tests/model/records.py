@@ -79,7 +79,12 @@ class Recorder:
         for stream, hooks in ((self.kprobe, KPROBE_HOOKS), (self.tracepoint, HOOKS)):
             stream.append(
                 AttachedEvent(
-                    kernel.t, 0, "6.18", "x86_64", "bpf", hooks,
+                    kernel.t,
+                    0,
+                    "6.18",
+                    "x86_64",
+                    "bpf",
+                    hooks,
                     Target("web", KernelFilter(frozenset({target.inum})), (container,)),
                 )  # fmt: skip
             )
@@ -237,8 +242,12 @@ class Recorder:
             exiting = not who.lives
             self.kprobe.append(
                 ReapEvent(
-                    kernel.t, snapshot(proc), actor(who, proc.ns, exiting=exiting),
-                    Precision.EXACT, _status(proc), _parent_action(proc),
+                    kernel.t,
+                    snapshot(proc),
+                    actor(who, proc.ns, exiting=exiting),
+                    Precision.EXACT,
+                    _status(proc),
+                    _parent_action(proc),
                 )  # fmt: skip
             )
         self._count += 1

@@ -20,13 +20,22 @@ def conclude(world: World) -> None:
     for state in world.table:
         judge_death(world, state)
         reap = state.reap
-        since_ns = state.exit_ns if state.exit_ns is not None else state.born_ns
-        if reap is None or not reap.rests_on:
-            continue
-        if "fork" in reap.rests_on:
-            since_ns = state.born_ns
-        if world.losses.any_between(since_ns, reap.boot_ns, reap.rests_on):
+        if reap is not None and reap.rests_on and _is_doubtful(world, state, reap):
             _doubt(state, reap)
+
+
+def _is_doubtful(world: World, state: ProcessState, reap: ReapState) -> bool:
+    losses, until_ns = world.losses, reap.boot_ns
+    ends = [scope.init_exit_ns for scope in state.scopes if scope.init_exit_ns is not None]
+    since_ns = min([state.exit_ns if state.exit_ns is not None else state.born_ns, *ends])
+    if losses.any_between(since_ns, until_ns, reap.rests_on - {"fork"}):
+        return True
+    if "fork" in reap.rests_on and losses.any_between(state.born_ns, until_ns, ("fork",)):
+        return True
+    # The end of an init, and all signs of what it does to the others.
+    return "exit" in reap.rests_on and all(
+        losses.any_between(state.born_ns, until_ns, (kind,)) for kind in ("exit", "signal")
+    )
 
 
 def _doubt(state: ProcessState, reap: ReapState) -> None:

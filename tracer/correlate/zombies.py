@@ -13,6 +13,8 @@ from tracer.model.identity import ProcessKey
 from tracer.model.verdicts import ReapKind
 
 _SURELY_DEAD_NS = 1_000_000_000
+_TRAILING_NS = 250_000_000
+"""How far an upper bound may be above the truth and still make a zombie's age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class ZombieView:
         begin_ns: When that began, or None.
         zombie_ns: How long it lasted, or None.
         precision: Of that.
+        at_least_ns: How long it was one for all that is likely: an upper bound less
+            what the kernel may take to free what was released.
         reap: Its release, or None where it is still there.
         responsible: Who has to reap it; once it is gone, who let it lie longest.
         holder: Who had to reap it last.
@@ -40,6 +44,7 @@ class ZombieView:
     begin_ns: int | None
     zombie_ns: int | None
     precision: Precision
+    at_least_ns: int | None
     reap: ReapState | None
     responsible: ProcessKey | None
     holder: ProcessKey | None
@@ -61,12 +66,12 @@ def view_zombies(world: World) -> Iterator[ZombieView]:
     min_ns = world.options.min_zombie_ns
     for state in world.table:
         alone = view_leader(world, state)
-        if alone is not None and (alone.zombie_ns or 0) >= min_ns:
+        if alone is not None and (alone.at_least_ns or 0) >= min_ns:
             yield alone
         view = view_zombie(world, state)
         if view is None:
             continue
-        is_old = view.zombie_ns is not None and view.zombie_ns >= min_ns
+        is_old = view.at_least_ns is not None and view.at_least_ns >= min_ns
         was_there = state.zombie is not None and (
             state.zombie.begin_precision is Precision.LOWER_BOUND
         )
@@ -111,10 +116,12 @@ def view_leader(world: World, state: ProcessState) -> ZombieView | None:
     if world.losses.any_between(begin_ns, until_ns, ("exec",)):
         return None
     is_bound = until_ns is None or state.is_leader_exit_bound
+    lasted_ns = (until_ns if until_ns is not None else world.now_ns) - begin_ns
     return ZombieView(
         state=state,
         begin_ns=begin_ns,
-        zombie_ns=(until_ns if until_ns is not None else world.now_ns) - begin_ns,
+        zombie_ns=lasted_ns,
+        at_least_ns=lasted_ns,
         precision=Precision.LOWER_BOUND if is_bound else Precision.EXACT,
         reap=release_of(state),
         responsible=state.snapshot.parent_key,
@@ -141,6 +148,10 @@ def view_zombie(world: World, state: ProcessState) -> ZombieView | None:
         # Whose parent was not told had not got that far at its last sign of life.
         is_begin_early = zombie.begin_precision is Precision.UPPER_BOUND
         precision = Precision.UPPER_BOUND if is_begin_early else Precision.LOWER_BOUND
+    at_least_ns = zombie_ns
+    if zombie_ns is not None and reap is not None and precision is Precision.UPPER_BOUND:
+        proved_ns = state.seen_until_ns - zombie.begin_ns
+        at_least_ns = max(0, proved_ns, zombie_ns - _TRAILING_NS)
     spells = list(_spells(state, until_ns))
     holder, _, sigchld = spells[-1]
     tracer = None
@@ -156,6 +167,7 @@ def view_zombie(world: World, state: ProcessState) -> ZombieView | None:
         begin_ns=zombie.begin_ns,
         zombie_ns=zombie_ns,
         precision=precision,
+        at_least_ns=at_least_ns,
         reap=reap,
         responsible=responsible,
         holder=holder,

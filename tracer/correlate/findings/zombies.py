@@ -38,7 +38,7 @@ def code_of(correlator: Correlator, view: ZombieView) -> str | None:
     """Which finding a zombie belongs to, or None."""
     if view.is_leader_only:
         return "ZT203"
-    if view.zombie_ns is None or view.zombie_ns < correlator.options.min_zombie_ns:
+    if view.at_least_ns is None or view.at_least_ns < correlator.options.min_zombie_ns:
         return None
     if view.state.is_injected or (view.is_put_in and view.is_orphan):
         return "ZT205"
