@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tracer.correlate.correlator import Correlator
@@ -188,10 +189,8 @@ def say_how_held(correlator: Correlator, holder: ProcessKey) -> str:
 
 def command_of(correlator: Correlator, key: ProcessKey | None) -> str | None:
     """The command line of a process that sent a signal, where it was read in time."""
-    for event in _readings(correlator, "proc"):
-        if key is not None and event.about == key and "reading" not in event.values:
-            return str(event.values.get("cmdline"))
-    return None
+    values = _about(correlator, key, "")
+    return str(values["cmdline"]) if values is not None and "cmdline" in values else None
 
 
 def say_command(correlator: Correlator, key: ProcessKey | None) -> str:
@@ -203,11 +202,22 @@ def say_command(correlator: Correlator, key: ProcessKey | None) -> str:
 def _about(
     correlator: Correlator, key: ProcessKey | None, reading: str
 ) -> Mapping[str, Any] | None:
-    found = None
-    for event in _readings(correlator, "proc"):
-        if key is not None and event.about == key and event.values.get("reading") == reading:
-            found = event.values
-    return found
+    if key is None:
+        return None
+    return _newest_by_subject(correlator, len(correlator.observations)).get((key, reading))
+
+
+@lru_cache(maxsize=1)
+def _newest_by_subject(
+    correlator: Correlator,
+    count: int,  # noqa: ARG001 (more observations make another answer)
+) -> dict[tuple[ProcessKey, str], Mapping[str, Any]]:
+    # Thousands of senders make as many findings: each asks for one reading.
+    return {
+        (event.about, str(event.values.get("reading", ""))): event.values
+        for event in _readings(correlator, "proc")
+        if event.about is not None
+    }
 
 
 def _readings(correlator: Correlator, source: str) -> Iterator[ObservationEvent]:

@@ -28,6 +28,8 @@ _OOM, _EXEC, _EXIT = (CONSTANTS[f"ZT_KIND_{name}"] for name in ("OOM", "EXEC", "
 _AT_MOST_EVERY_NS = 100_000_000
 """Failed forks and OOM kills come in storms; the counters count them all."""
 _UNHURRIED_NS = 10_000_000_000
+_PERIOD_S = 0.5
+_CONTAINERS_A_PERIOD = 16
 
 
 @dataclass(slots=True)
@@ -51,6 +53,12 @@ class _Watched:
             if directories and directories != known[-len(directories) :]:
                 self.directories[controller] = directories
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether its cgroups were removed: nothing of it will be counted again."""
+        known = [directories[0] for directories in self.directories.values()]
+        return bool(known) and not any(Path(path).is_dir() for path in known)
+
     def existing(self, controller: str) -> tuple[str, ...]:
         """The levels to read; none once the innermost is removed."""
         directories = self.directories.get(controller, ())
@@ -60,7 +68,7 @@ class _Watched:
 class CgroupEvidence:
     """Reads pids and memory counters of the target's containers."""
 
-    period_s: float | None = 0.5
+    period_s: float | None = _PERIOD_S
 
     def __init__(self) -> None:
         self._watched: list[_Watched] = []
@@ -98,7 +106,10 @@ class CgroupEvidence:
         yield from self._read_all()
 
     def _on_container(self, event: ContainerEvent) -> Iterator[ObservationEvent]:
+        self._watched = [one for one in self._watched if not one.is_gone]
         self._watched.append(_Watched(event.container))
+        # A host full of containers is read at the same cost as a few.
+        self.period_s = _PERIOD_S * max(1.0, len(self._watched) / _CONTAINERS_A_PERIOD)
         self._inits |= {event.container.init_host_pid}
         yield from self._read_all()
 

@@ -32,10 +32,9 @@ _SIGNAL = CONSTANTS["ZT_KIND_SIGNAL"]
 _FILLED = CONSTANTS["ZT_INFO_POINTER"]
 _SKIPPED = CONSTANTS["ZT_F_NOTIFY"] | CONSTANTS["ZT_F_CUR_SELF"] | CONSTANTS["ZT_F_CUR_EXITING"]
 _ALWAYS = frozenset({SIGKILL, SIGTERM, SIGINT, SIGQUIT, SIGHUP})
-_MOST_SENDERS = 4096
 _EXEC = CONSTANTS["ZT_KIND_EXEC"]
 _MOST_EXECS_A_DRAIN = 8
-_MOST_KEPT = 512
+_MOST_KEPT = 1024
 
 
 class SenderEvidence:
@@ -45,7 +44,7 @@ class SenderEvidence:
 
     def __init__(self) -> None:
         self._signos: list[int] = sorted(_ALWAYS)
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: dict[tuple[int, int], None] = {}
         self._executed: dict[tuple[int, int], dict[str, Any]] = {}
 
     def begin(self, correlator: Correlator, target: Target) -> Iterator[ObservationEvent]:  # noqa: ARG002
@@ -78,11 +77,9 @@ class SenderEvidence:
                 senders["cur_host_pid"].tolist(), senders["cur_start_boot_ns"].tolist(), strict=True
             )
         ):
-            if (host_pid, start_boot_ns) in self._seen or len(self._seen) >= _MOST_SENDERS:
+            if (host_pid, start_boot_ns) in self._seen or host_pid == os.getpid():
                 continue
-            if host_pid == os.getpid():
-                continue
-            self._seen.add((host_pid, start_boot_ns))
+            self._seen[host_pid, start_boot_ns] = None
             values = _read(host_pid, start_boot_ns) or self._executed.get((host_pid, start_boot_ns))
             if values is not None:
                 key = ProcessKey(host_pid, start_boot_ns)
@@ -96,8 +93,9 @@ class SenderEvidence:
             values = _read(host_pid, start_boot_ns)
             if values is not None:
                 self._executed[host_pid, start_boot_ns] = values
-        while len(self._executed) > _MOST_KEPT:
-            del self._executed[next(iter(self._executed))]
+        for kept in (self._executed, self._seen):
+            while len(kept) > _MOST_KEPT:
+                del kept[next(iter(kept))]
 
     def look(self) -> Iterator[ObservationEvent]:
         """Nothing changes about a sender."""
