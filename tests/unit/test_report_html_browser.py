@@ -20,6 +20,7 @@ from tests.unit.report_samples import (
     MS,
     SAMPLES,
     SECOND,
+    a_process,
     a_report,
     a_stop,
     an_init,
@@ -29,6 +30,7 @@ from tests.unit.report_samples import (
 )
 from tracer.model.annotated import Annotated
 from tracer.model.report import Report
+from tracer.model.verdicts import End
 from tracer.report.html import render_html
 
 EVIL = "</script><img src=x onerror=alert(1)><script>alert(1)</script>"
@@ -219,6 +221,31 @@ def test_two_thousand_processes_stay_usable(browser: Chromium, tmp_path: Path, a
     assert sorted(frames)[20] < 500
     browser.press("End")
     assert browser.run("document.querySelector('[aria-selected=true].label') !== null")
+    _check_quiet(browser)
+
+
+def test_who_was_idle_all_the_time_is_shown_on_demand(browser: Chromium, tmp_path: Path) -> None:
+    idle = [
+        a_process(
+            9000 + n, f"idle{chr(97 + n % 26)}", end=End.RUNNING, end_boot_ns=None, exit_code=None
+        )
+        for n in range(53)
+    ]
+    idle = [replace(one, zombie_ns=None, reap_kind=None) for one in idle]
+    report = replace(fwd_sig(), processes=(*fwd_sig().processes, *idle))
+    _open(browser, tmp_path, report)
+    assert _labels(browser) == ["web", "fwd", "7 \u00d7 worker"]
+    browser.run(
+        "[...document.querySelectorAll('button')].find(b => /idle/.test(b.textContent)).click()"
+    )
+    assert len(_labels(browser)) > 3
+    # A table's row leads to it as well.
+    _open(browser, tmp_path, report)
+    browser.run(
+        "[...document.querySelectorAll('tbody tr')]"
+        ".find(r => r.firstChild.textContent === '9001').click()"
+    )
+    assert _text(browser, "#selection h2").startswith("idleb[9001]")
     _check_quiet(browser)
 
 

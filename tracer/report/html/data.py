@@ -165,6 +165,7 @@ def page_data(picture: Picture) -> dict[str, Any]:
     report = picture.report
     zero_ns = report.stops[0].begin_boot_ns if report.stops else report.begin_boot_ns
     lives = [writer.life(life) for life in picture.lives]
+    stops = [_stop(writer, stop) for stop in report.stops]
     owners = {id(life.zombie): n for n, life in enumerate(picture.lives) if life.zombie}
     return {
         "beginUtcNs": str(report.begin_boot_ns + report.utc_offset_ns),
@@ -180,7 +181,7 @@ def page_data(picture: Picture) -> dict[str, Any]:
             [writer.at(mark.boot_ns), writer.index(mark.target), writer.texts.number(mark.text)]
             for mark in picture.marks
         ],
-        "stops": [_stop(writer, stop) for stop in report.stops],
+        "stops": stops,
         "phases": {kind.value: meaning for kind, meaning in PHASE_MEANING.items()},
         "zombies": [writer.zombie(each, owners.get(id(each), -1)) for each in report.zombies],
         "findings": [_finding(finding) for finding in report.findings],
@@ -199,6 +200,7 @@ def _stop(writer: _Writer, stop: StopReport) -> dict[str, Any]:
         "label": safe_text(stop.container_name or f"PID namespace {stop.pidns_inum}"),
         "begin": writer.at(stop.begin_boot_ns),
         "end": writer.at(stop.end_boot_ns),
+        "scope": writer.scopes.of_stop(stop),
         "moments": [
             [writer.at(moment.boot_ns), safe_text(moment.text), int(moment.is_kill)]
             for moment in read_moments(stop)

@@ -27,6 +27,10 @@ class Scopes:
         key = None if life.is_outside else (life.container_id, life.pidns_inum)
         return self._numbers.setdefault(key, len(self._numbers))
 
+    def of_stop(self, stop: StopReport) -> int:
+        """Give the number of the group a stop is of."""
+        return self._numbers.setdefault((stop.container_id, stop.pidns_inum), len(self._numbers))
+
     def stop(self, life: Life) -> StopReport | None:
         """Give the first stop of the life's group."""
         return self._stops.get((life.container_id, life.pidns_inum))

@@ -1,6 +1,7 @@
 // The page comes to life.
 function begin() {
   readColors();
+  findIdle();
   buildRows();
   $("picture").hidden = false;
   makeToolbar();

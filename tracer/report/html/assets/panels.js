@@ -22,6 +22,13 @@ function makeToolbar() {
     }, { title: "Show what tells parents of their children's ends", "aria-pressed": "false" });
     bar.append(toggled);
   }
+  if (!showIdle) {
+    bar.append(button(`${idle.size} idle`, (self) => {
+      showIdle = !showIdle;
+      self.setAttribute("aria-pressed", String(showIdle));
+      buildRows();
+    }, { title: "Show who was there all the time and did nothing", "aria-pressed": "false" }));
+  }
   const find = element("input", { type: "search", placeholder: "Find process", ariaLabel: "Find a process by name or pid, Enter for the next" });
   let at = -1;
   find.addEventListener("input", () => { at = -1; });

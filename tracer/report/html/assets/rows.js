@@ -7,7 +7,32 @@ let rows = [];
 let rowOf = new Int32Array(lives.length);
 let totalHeight = 0;
 
+// Who was there before, does nothing and is still there, and all its offspring too.
+const idle = new Set();
+const MANY_IDLE = 40;
+let showIdle = true;
+
+function findIdle() {
+  const isBusy = new Uint8Array(lives.length);
+  for (const life of lives) {
+    const wasThere = life.begin !== null && life.begin <= 0;
+    if (wasThere && life.isQuiet && !life.isInit && life.exit === null && life.zombieFrom === null && life.leaderExit === null) continue;
+    for (let at = life; at && !isBusy[at.index]; at = lives[at.parent]) isBusy[at.index] = 1;
+  }
+  for (const life of lives) if (!isBusy[life.index] && !life.isOutside) idle.add(life.index);
+  // A few are no burden, and where nothing happened they are all there is to see.
+  showIdle = idle.size < MANY_IDLE || idle.size === lives.length;
+}
+
+// Outside first, then what was stopped, then the rest.
+function scopeOrder() {
+  const stopped = new Set(data.stops.map((stop) => stop.scope));
+  const rank = (scope) => (scope === 0 ? 0 : stopped.has(scope) ? 1 : 2);
+  return data.scopes.map((_, scope) => scope).sort((a, b) => rank(a) - rank(b) || a - b);
+}
+
 function isShown(life) {
+  if (!showIdle && idle.has(life.index)) return false;
   // Who only hears of a child's end is noise until those signals are asked for.
   return !life.isOutside || !life.isQuiet || (showNotices && notices.has(life.index));
 }
@@ -23,13 +48,14 @@ function buildRows() {
     } else roots[life.scope].push(life);
   }
   const placed = { rows: [], y: 0, of: new Int32Array(lives.length).fill(-1), children };
-  roots.forEach((members, scope) => {
-    if (!members.length) return;
+  for (const scope of scopeOrder()) {
+    const members = roots[scope];
+    if (!members.length) continue;
     members.sort((a, b) => b.isInit - a.isInit || a.begin - b.begin);
     const [title, sub] = data.scopes[scope];
     push(placed, { kind: "scope", title, sub, depth: 0, members: [], id: `scope-${scope}` });
     placeSiblings(placed, members, 0);
-  });
+  }
   rows = placed.rows;
   rowOf = placed.of;
   totalHeight = placed.y;
@@ -124,6 +150,10 @@ function setOpen(row, isOpen) {
 
 // Open what hides a process, and give its row.
 function reveal(life) {
+  if (!isShown(life) && idle.has(life.index)) {
+    showIdle = true;
+    buildRows();
+  }
   for (let tries = 0; tries < 50; tries += 1) {
     const row = rows[rowOf[life.index]];
     if (!row || row.kind !== "fold") return row;
