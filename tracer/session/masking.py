@@ -38,6 +38,12 @@ def show_command(words: Sequence[str]) -> str:
     >>> show_command(["curl", "--token", "abc", "https://me:pw@host/x?api_key=1&y=2"])
     'curl --token *** https://***@host/x?api_key=***&y=2'
     """
+    text = " ".join(mask_words(words))
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
+
+
+def mask_words(words: Sequence[str]) -> tuple[str, ...]:
+    """Mask the secrets of a command line, word by word; see :func:`show_command`."""
     shown: list[str] = []
     program = words[0].rsplit("/", 1)[-1] if words else ""
     is_value = False
@@ -50,8 +56,7 @@ def show_command(words: Sequence[str]) -> str:
             is_value = number > 0 and _OPTION.fullmatch(word) is not None
             shown.append(_mask(word, previous, program))
         previous = word
-    text = " ".join(shown)
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
+    return tuple(shown)
 
 
 def _mask(word: str, previous: str, program: str) -> str:
