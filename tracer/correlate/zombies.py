@@ -151,7 +151,8 @@ def view_zombie(world: World, state: ProcessState) -> ZombieView | None:
     at_least_ns = zombie_ns
     if zombie_ns is not None and reap is not None and precision is Precision.UPPER_BOUND:
         proved_ns = state.seen_until_ns - zombie.begin_ns
-        at_least_ns = max(0, proved_ns, zombie_ns - _TRAILING_NS)
+        slack_ns = min(_TRAILING_NS, world.options.min_zombie_ns // 2)
+        at_least_ns = max(0, proved_ns, zombie_ns - slack_ns)
     spells = list(_spells(state, until_ns))
     holder, _, sigchld = spells[-1]
     tracer = None

@@ -1,0 +1,303 @@
+"""Who released a zombie: with kprobes and without alike, and each look-alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.replay.builders import (
+    BASH,
+    BEGIN,
+    INIT,
+    KILL,
+    MS,
+    SHIM,
+    TERM,
+    a_fork,
+    a_free,
+    a_notice,
+    a_process,
+    a_reap,
+    a_seed,
+    a_signal,
+    a_teardown_kill,
+    a_zombie_seed,
+    an_exec,
+    an_exit,
+    attached,
+    codes,
+    correlate,
+    finding,
+    process,
+    report_of,
+    to_the_dead,
+    zombie,
+)
+from tracer.model.events import Event, Precision, SigchldAction
+from tracer.model.verdicts import ReapKind
+
+T = BEGIN + 1000
+BOTH = pytest.mark.parametrize("kprobes", [True, False])
+
+
+def ends(events: list[Event], reap: Event, free: Event, *, kprobes: bool) -> tuple[object, ...]:
+    """Kind, reaper and its name of process 101."""
+    told = [reap, free] if kprobes else [free]
+    one = process(report_of(a_seed(101), *events, *told), 101)
+    return one.reap_kind, one.reaper_host_pid, one.reaper_comm
+
+
+@BOTH
+def test_parent_in_wait(kprobes: bool) -> None:
+    events: list[Event] = [an_exit(T), a_notice(T + 1)]
+    assert ends(events, a_reap(T + 2), a_free(T + 20), kprobes=kprobes) == (
+        ReapKind.PARENT, INIT, "app",
+    )  # fmt: skip
+
+
+@BOTH
+def test_ignored_sigchld_is_not_reported_as_zombie(kprobes: bool) -> None:
+    events: list[Event] = [an_exit(T, parent_sigchld=SigchldAction.IGNORED)]
+    kind = ends(events, a_reap(T + 1, by=101, exiting=True), a_free(T + 20), kprobes=kprobes)
+    assert kind == (ReapKind.AUTO, 101, "worker")
+    report = report_of(
+        a_seed(101), *events, a_free(T + 20), min_zombie_ns=0
+    )
+    assert (report.zombies, codes(report)) == ((), [])
+    assert process(report, 101).zombie_ns == 0
+
+
+@BOTH
+def test_nocldwait_is_auto_though_the_parent_is_told(kprobes: bool) -> None:
+    events: list[Event] = [an_exit(T), a_notice(T + 1, parent_nocldwait=True)]
+    reap = a_reap(T + 1.01, by=101, exiting=True)
+    assert ends(events, reap, a_free(T + 20), kprobes=kprobes)[0] is ReapKind.AUTO
+
+
+@BOTH
+def test_nocldwait_of_a_parent_that_is_told_by_another_signal_is_a_wait(kprobes: bool) -> None:
+    events: list[Event] = [
+        an_exit(T, exit_signo=10), a_notice(T + 1, parent_nocldwait=True, signo=10)
+    ]  # fmt: skip
+    assert ends(events, a_reap(T + 2), a_free(T + 20), kprobes=kprobes)[0] is ReapKind.PARENT
+
+
+@BOTH
+def test_orphan_reaped_by_pid_1_is_adopted(kprobes: bool) -> None:
+    father = a_process(102)
+    child = a_process(103, parent=102)
+    events: list[Event] = [
+        a_seed(102, process=father), a_seed(103, process=child),
+        an_exit(T, 102), a_notice(T + 1, 102), an_exit(T + 2, 103, parent=INIT),
+        a_notice(T + 3, 103),
+    ]  # fmt: skip
+    told = [a_reap(T + 4, 103)] if kprobes else []
+    one = process(report_of(*events, *told, a_free(T + 25, 103)), 103)
+    assert (one.reap_kind, one.reaper_comm) == (ReapKind.ADOPTER, "app")
+
+
+@BOTH
+def test_zombie_handed_to_an_heir_that_ignores_sigchld_is_released_by_its_dying_father(
+    kprobes: bool,
+) -> None:
+    events: list[Event] = [
+        a_seed(102), a_seed(103, process=a_process(103, parent=102)),
+        an_exit(T, 103, parent=102), a_notice(T + 1, 103, to=102),
+        an_exit(T + 500, 102), a_notice(T + 501, 102),
+    ]  # fmt: skip
+    told = [a_reap(T + 500.5, 103, by=102, exiting=True)] if kprobes else []
+    one = process(report_of(*events, *told, a_free(T + 520, 103)), 103)
+    assert (one.reap_kind, one.reaper_host_pid) == (ReapKind.AUTO, 102)
+    assert one.zombie_ns is not None
+    assert one.zombie_ns >= 499 * MS
+
+
+@BOTH
+def test_released_in_a_teardown_is_teardown_even_if_auto(kprobes: bool) -> None:
+    events: list[Event] = [
+        an_exit(T - 1, INIT), a_teardown_kill(T),
+        an_exit(T + 1, signo=KILL, parent_sigchld=SigchldAction.IGNORED),
+    ]  # fmt: skip
+    reap = a_reap(T + 2, by=101, exiting=True)
+    assert ends(events, reap, a_free(T + 20), kprobes=kprobes) == (
+        ReapKind.TEARDOWN, 101, "worker",
+    )  # fmt: skip
+
+
+def test_zombie_the_teardown_did_not_signal_had_been_reaped_before() -> None:
+    report = report_of(
+        a_seed(101), a_seed(102), an_exit(T - 5), a_notice(T - 4), an_exit(T, INIT),
+        a_teardown_kill(T + 1, 102), a_free(T + 10),
+    )  # fmt: skip
+    assert process(report, 101).reap_kind is ReapKind.PARENT
+
+
+def test_zombie_the_teardown_signals_was_still_there() -> None:
+    report = report_of(
+        a_seed(101), an_exit(T - 5), a_notice(T - 4), an_exit(T, INIT),
+        a_teardown_kill(T + 1, 101, **to_the_dead()), a_free(T + 10),
+    )  # fmt: skip
+    one = process(report, 101)
+    assert (one.reap_kind, one.reaper_comm) == (ReapKind.TEARDOWN, "app")
+
+
+def test_dangling_parent_pointer_is_not_believed() -> None:
+    younger = a_fork(T + 5, 150)
+    free = a_free(
+        T + 20, parent_host_pid=150, parent_start_boot_ns=younger.process.start_boot_ns
+    )
+    one = process(report_of(a_seed(101), an_exit(T), a_notice(T + 1), younger, free), 101)
+    assert (one.reap_kind, one.reaper_host_pid) == (ReapKind.PARENT, INIT)
+
+
+def test_outside_heir_that_was_told_unseen_reaps_what_it_adopts() -> None:
+    # runc exec put it in and died; the shim beyond this nested target was told unseen.
+    inner: dict[str, Any] = {"pidns_level": 2}
+    free = a_free(T + 40, parent=SHIM, parent_sigchld=SigchldAction.CAUGHT, **inner)
+    report = correlate(
+        [attached(), a_seed(INIT, process=a_process(INIT, **inner)),
+         a_fork(T - 9, parent=60, start_boot_ns=a_process(101).start_boot_ns, **inner),
+         an_exit(T, parent=60, **inner), a_notice(T + 1, to=60), free], T + 100,
+    )  # fmt: skip
+    one = process(report, 101)
+    assert (one.reap_kind, one.reaper_comm) == (ReapKind.ADOPTER, "containerd-shim")
+
+
+def test_release_told_twice_is_told_once() -> None:
+    events: list[Event] = [
+        a_seed(101), an_exit(T), a_notice(T + 1), a_reap(T + 2), a_free(T + 20)
+    ]  # fmt: skip
+    one = zombie(report_of(*events, min_zombie_ns=0), 101)
+    assert (one.zombie_ns, one.precision) == (1 * MS, Precision.EXACT)
+
+
+def test_notification_of_a_strangers_namespace_says_nothing() -> None:
+    # The same inode number, another namespace: number 2 there is not our number 2.
+    told = a_process(INIT, init_start_boot_ns=5, start_boot_ns=5)
+    notice = a_notice(T, process=told, by=BASH, si_pid=2)
+    one = process(report_of(a_seed(101), notice), 101)
+    assert (one.end, one.zombie_ns) == ("running", None)
+
+
+def test_zombie_there_before_has_a_lower_bound() -> None:
+    one = zombie(report_of(a_zombie_seed(101), until=BEGIN + 5000), 101)
+    assert (one.reaped, one.precision) == (False, Precision.LOWER_BOUND)
+    assert one.zombie_ns is not None
+    assert 4_999 * MS <= one.zombie_ns <= 5_000 * MS
+
+
+def test_process_on_its_way_out_is_no_zombie_yet() -> None:
+    report = report_of(an_exit(T, INIT), min_zombie_ns=0)
+    assert report.zombies == ()
+
+
+def test_exit_before_the_seed_names_it_is_no_late_process() -> None:
+    report = correlate(
+        [*_attached(), an_exit(BEGIN + 0.00001, 101), a_seed(101)], BEGIN + 1000
+    )
+    assert report.complete
+    assert process(report, 101).exit_code == 0
+
+
+def _attached() -> list[Event]:
+    return [attached(), a_seed(INIT)]
+
+
+def test_who_let_it_lie_is_to_blame_and_not_who_reaped_it_at_once() -> None:
+    events: list[Event] = [
+        a_seed(102), a_seed(103, process=a_process(103, parent=102)),
+        an_exit(T, 103, parent=102), a_notice(T + 1, 103, to=102),
+        an_exit(T + 5000, 102), a_notice(T + 5001, 103, to=INIT, by=102),
+        a_free(T + 5015, 103),
+    ]  # fmt: skip
+    report = report_of(*events)
+    assert (zombie(report, 103).parent_host_pid, zombie(report, 103).reap_kind) == (
+        102, ReapKind.ADOPTER,
+    )  # fmt: skip
+    leak = finding(report, "ZT201")
+    assert leak.title == "worker (pid 3, host 102) leaks zombies: 1"
+    assert "never waited for it while it lived" in leak.detail
+
+
+def test_live_parent_that_never_waits_leaks() -> None:
+    events: list[Event] = [an_exit(T), a_notice(T + 1)]
+    leak = finding(report_of(a_seed(101), *events), "ZT201")
+    assert leak.host_pids == (INIT, 101)
+    assert "has no SIGCHLD handler" in leak.detail
+
+
+def test_orphan_left_by_pid_1() -> None:
+    report = report_of(
+        a_seed(102), a_seed(103, process=a_process(103, parent=102)),
+        an_exit(T, 102), a_notice(T + 1, 102), a_reap(T + 2, 102),
+        an_exit(T + 9, 103, parent=INIT), a_notice(T + 10, 103),
+    )  # fmt: skip
+    assert codes(report) == ["ZT202"]
+
+
+def test_late_reap() -> None:
+    report = report_of(a_seed(101), an_exit(T), a_notice(T + 1), a_reap(T + 3001))
+    assert codes(report) == ["ZT204"]
+
+
+def test_upper_bound_alone_makes_no_late_reap() -> None:
+    report = report_of(a_seed(101), an_exit(T), a_notice(T + 1), a_free(T + 1100))
+    assert codes(report) == []
+
+
+def test_zombie_leader_is_told_with_its_live_threads_and_its_time() -> None:
+    report = report_of(
+        a_seed(101), an_exit(T, live_threads=3), an_exit(T + 4000), a_notice(T + 4001),
+        a_reap(T + 4002),
+    )  # fmt: skip
+    one = zombie(report, 101)
+    assert (one.live_threads, one.zombie_ns, one.precision) == (3, 4000 * MS, Precision.EXACT)
+    assert codes(report) == ["ZT203"]
+
+
+def test_exec_by_another_thread_ends_no_zombie_leader() -> None:
+    report = report_of(a_seed(101), an_exit(T, live_threads=1), an_exec(T + 1))
+    assert (report.zombies, process(report, 101).end) == ((), "running")
+
+
+def test_injected_process_nobody_outside_reaps() -> None:
+    report = report_of(
+        a_fork(T - 9, parent=BASH, start_boot_ns=a_process(101).start_boot_ns),
+        an_exit(T, parent=BASH), a_notice(T + 1, to=BASH),
+    )  # fmt: skip
+    assert codes(report) == ["ZT205"]
+    assert zombie(report, 101).injected
+
+
+def test_orphan_of_an_injected_process_is_the_injections() -> None:
+    report = report_of(
+        a_fork(T - 9, parent=BASH, start_boot_ns=a_process(101).start_boot_ns),
+        a_fork(T - 8, 102, parent=101, start_boot_ns=a_process(102).start_boot_ns),
+        an_exit(T, parent=BASH), a_notice(T + 1, to=BASH), a_free(T + 20, parent=BASH),
+        an_exit(T + 30, 102, parent=INIT), a_notice(T + 31, 102),
+    )  # fmt: skip
+    assert codes(report) == ["ZT205"]
+    assert "left to PID 1" in finding(report, "ZT205").title
+
+
+def test_pid_given_to_another_proves_the_release() -> None:
+    report = report_of(
+        a_seed(101), an_exit(T), a_notice(T + 1),
+        a_fork(T + 10, 101, start_boot_ns=int((T + 10) * MS), ns_pid=9),
+        a_free(T + 700), min_zombie_ns=0,
+    )  # fmt: skip
+    first = next(one for one in report.zombies if one.host_pid == 101)
+    assert (first.zombie_ns, first.precision) == (9 * MS, Precision.UPPER_BOUND)
+
+
+def test_two_namespaces_of_one_inode_number_do_not_merge() -> None:
+    later = {"init_start_boot_ns": int((T + 100) * MS), "start_boot_ns": int((T + 100) * MS)}
+    report = report_of(
+        an_exit(T, INIT), a_notice(T + 1, INIT, to=SHIM), a_free(T + 20, INIT),
+        a_fork(T + 100, 200, is_init=True, ns_pid=1, parent=SHIM, **later),
+        a_signal(T + 200, 200, TERM, subject={"is_init": True, "ns_pid": 1, **later}),
+    )  # fmt: skip
+    assert [(stop.init_host_pid, stop.container_id) for stop in report.stops] == [
+        (INIT, "3f2a9c1b7d4e"), (200, None),
+    ]  # fmt: skip
