@@ -26,6 +26,7 @@ GUESTS_AT_ONCE = 2
 _BOOT_ALLOWANCE_S = 60.0
 """What a boot and a shutdown may take beside the command, on a loaded host."""
 _POLL_S = 0.05
+_SLOT_POLL_S = 0.2
 _CONSOLE_TAIL = 15
 
 
@@ -135,25 +136,6 @@ def job_script(command: Sequence[str], timeout_s: float) -> str:
     return f"#!/bin/sh\ncd /zomtrace\nexec timeout -k 10 {timeout_s:.0f} {shlex.join(command)}\n"
 
 
-@contextmanager
-def _slot() -> Iterator[None]:
-    """Wait for one of the machine's places for a guest, whoever has the others."""
-    home = cache_home()
-    home.mkdir(parents=True, exist_ok=True)
-    while True:
-        for number in range(GUESTS_AT_ONCE):
-            handle = (home / f"guest-slot-{number}.lock").open("w")
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                handle.close()
-                continue
-            with handle:
-                yield
-            return
-        time.sleep(0.2)
-
-
 class InterruptedRunError(Exception):
     """The run was told to stop."""
 
@@ -173,6 +155,25 @@ class Guests:
             self._stopped = True
             for process in self._running:
                 process.kill()
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """Wait for one of the machine's places for a guest, whoever has the others."""
+        home = cache_home()
+        home.mkdir(parents=True, exist_ok=True)
+        while not self._stopped:
+            for number in range(GUESTS_AT_ONCE):
+                handle = (home / f"guest-slot-{number}.lock").open("w")
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    handle.close()
+                    continue
+                with handle:
+                    yield
+                return
+            time.sleep(_SLOT_POLL_S)
+        raise InterruptedRunError
 
     def _start(
         self, command: list[str], *, stdin: int | None = None, stdout: int | None = None
@@ -200,7 +201,7 @@ class Guests:
         Raises:
             GuestError: The guest did not say how the command ended.
         """
-        with _slot(), tempfile.TemporaryDirectory(prefix="zomtrace-guest-") as name:
+        with self._slot(), tempfile.TemporaryDirectory(prefix="zomtrace-guest-") as name:
             work = Path(name)
             script = job_script(command, timeout_s)
             (work / "initrd").write_bytes(kernel.initrd.read_bytes() + job_archive(script))
@@ -251,7 +252,7 @@ class Guests:
             "echo \"zomtrace: $(uname -r); the checkout's copy is here; 'exit' powers off\"\n"
             "exec bash\n"
         )
-        with _slot(), tempfile.TemporaryDirectory(prefix="zomtrace-guest-") as name:
+        with self._slot(), tempfile.TemporaryDirectory(prefix="zomtrace-guest-") as name:
             work = Path(name)
             (work / "initrd").write_bytes(kernel.initrd.read_bytes() + job_archive(script))
             command = _command(
