@@ -196,8 +196,12 @@ def a_notice(
     """The exit notification of a child; of another's death if ``by`` hands it on."""
     is_own = by is None
     start = changes.pop("child_start", start_of(child))
-    actor = an_actor(by or child, is_exiting=True, start_boot_ns=start if is_own else
-                     start_of(by or child))  # fmt: skip
+    actor = an_actor(
+        by or child,
+        is_exiting=True,
+        start_boot_ns=start if is_own else start_of(by or child),
+        comm=changes.pop("comm", COMMS.get(by or child, "worker")),
+    )
     signo = changes.pop("signo", CHLD)
     return a_signal(at, to, signo, actor=actor, **{
         "si_code": 1, "si_pid": child - INIT + 1 if to >= INIT else child,

@@ -72,8 +72,8 @@ def named(state: ProcessState) -> str:
     """A process by name and pids: ``sh (pid 7, host 4711)``."""
     snapshot = state.snapshot
     if snapshot.ns_pid is None or snapshot.ns_pid == snapshot.host_pid:
-        return f"{snapshot.comm} (pid {snapshot.host_pid})"
-    return f"{snapshot.comm} (pid {snapshot.ns_pid}, host {snapshot.host_pid})"
+        return f"{state.comm} (pid {snapshot.host_pid})"
+    return f"{state.comm} (pid {snapshot.ns_pid}, host {snapshot.host_pid})"
 
 
 def init_word(scope: Scope) -> str:
