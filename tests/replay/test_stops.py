@@ -147,7 +147,7 @@ def test_translated_signal_was_a_word(signo: int) -> None:
     report = report_of(
         a_seed(101), a_signal(T), a_signal(T + 1, 101, signo, INIT),
         an_exit(T + 2, INIT, parent=SHIM), a_teardown_kill(T + 3), an_exit(T + 4, signo=KILL),
-        a_notice(T + 5, INIT, to=SHIM),
+        a_notice(T + 5, INIT, to=SHIM), a_reap(T + 6, INIT, by=SHIM),
     )  # fmt: skip
     assert codes(report) == []
 
@@ -223,7 +223,7 @@ def test_killed_docker_exec_is_not_for_init_to_tell() -> None:
     report = report_of(
         a_fork(T - 9, 102, parent=RUNC, **start), a_signal(T), an_exit(T + 1, INIT, parent=SHIM),
         a_teardown_kill(T + 2, 102), an_exit(T + 3, 102, signo=KILL, parent=RUNC),
-        a_notice(T + 4, INIT, to=SHIM),
+        a_notice(T + 4, INIT, to=SHIM), a_reap(T + 5, INIT, by=SHIM),
     )  # fmt: skip
     assert process(report, 102).cause is Cause.PIDNS_TEARDOWN
     assert codes(report) == []
