@@ -12,6 +12,7 @@ from typing import Any
 from tracer.correlate import births, deaths, signals
 from tracer.correlate.losses import LossLedger
 from tracer.correlate.scope_table import ScopeTable
+from tracer.correlate.shortage import ForkFailures
 from tracer.correlate.state import ProcessState
 from tracer.correlate.table import ProcessTable
 from tracer.correlate.world import CorrelatorOptions, World
@@ -58,7 +59,7 @@ class Correlator:
         self.options = options or CorrelatorOptions()
         self.world = World(self.options)
         self.observations: list[ObservationEvent] = []
-        self.fork_failures: list[ForkFailedEvent] = []
+        self.fork_failures = ForkFailures()
         self.uneventful_exits = 0
         self.end_reason: str | None = None
         world = self.world
@@ -129,12 +130,15 @@ class Correlator:
             The event with what was concluded about it, or None where it says
             nothing new (a second report of one release).
         """
-        world, boot_ns = self.world, event.boot_ns
-        if boot_ns > world.now_ns:
-            world.now_ns = boot_ns
+        self.pass_time(event.boot_ns)
+        return self._handlers[type(event)](event)
+
+    def pass_time(self, boot_ns: int) -> None:
+        """Let time pass up to an instant, whether or not anything is told of it."""
+        world = self.world
+        world.now_ns = max(world.now_ns, boot_ns)
         if world.next_survival_ns is not None and boot_ns >= world.next_survival_ns:
             world.check_survivals(boot_ns)
-        return self._handlers[type(event)](event)
 
     def _on_attached(self, event: AttachedEvent) -> Annotated:
         self.world.attached = event
@@ -159,7 +163,7 @@ class Correlator:
         self.end_reason = event.reason
 
     def _on_fork_failed(self, event: ForkFailedEvent) -> Annotated:
-        self.fork_failures.append(event)
+        self.fork_failures.add(event)
         state = self.world.meet(event.process, event.boot_ns)
         return self.world.annotate(event, state, is_turning_point=True)
 
@@ -171,17 +175,27 @@ class Correlator:
     def _on_reap(self, event: ReapEvent) -> Annotated | None:
         annotated = deaths.note_reap(self.world, event)
         if annotated is not None and not self.options.keep_uneventful:
-            state = self.table.get(event.process.key)
-            if state is not None and self._is_uneventful(state):
-                self.uneventful_exits += 1
-                self.table.forget(state)
+            self._forget_if_uneventful(self.table.get(event.process.key))
         return annotated
+
+    def _forget_if_uneventful(self, state: ProcessState | None) -> None:
+        # A parent is kept for as long as a child may have to name its descent.
+        while state is not None and self._is_uneventful(state):
+            self.uneventful_exits += 1
+            self.table.forget(state)
+            state = self.table.get(state.original_parent)
 
     def _is_uneventful(self, state: ProcessState) -> bool:
         return (
-            not state.scopes
+            state.reap is not None
+            and (state.reap.zombie_ns or 0) < self.options.min_zombie_ns
             and state.cause is None
             and state.leader_exit_ns is None
-            and state.reap is not None
-            and (state.reap.zombie_ns or 0) < self.options.min_zombie_ns
+            and state.children_kept == 0
+            and not state.led
+            and not any(
+                scope.open_stop is not None or state.key in stop.members
+                for scope in state.scopes
+                for stop in scope.stops
+            )
         )

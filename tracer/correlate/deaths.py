@@ -240,9 +240,7 @@ def judge_death(world: World, state: ProcessState) -> None:
     if signo is None:
         return
     sent = state.suspects.pick(signo)
-    may_lack_another = world.losses.any_between(
-        state.born_ns, state.exit_ns, ("signal", "deliver")
-    )
+    may_lack_another = world.losses.any_between(state.born_ns, state.exit_ns, ("signal", "deliver"))
     if sent is not None and may_lack_another and not _is_surely_first(world, state, sent):
         sent = None
     state.fatal_signal = sent
@@ -267,7 +265,8 @@ def _unsent(world: World, state: ProcessState, signo: int) -> Cause:
 
 def _cause(world: World, state: ProcessState, sent: SentSignal) -> Cause:
     event, losses = sent.event, world.losses
-    if sent.rests_on and losses.any_between(_asked_since(state, event), event.boot_ns, sent.rests_on):
+    since_ns = _asked_since(state, event)
+    if sent.rests_on and losses.any_between(since_ns, event.boot_ns, sent.rests_on):
         return Cause.UNKNOWN
     if sent.cause is not Cause.UNKNOWN or event.signo != SIGKILL:
         return sent.cause

@@ -142,9 +142,7 @@ class ScopeTable:
                 return scope.container
         return None
 
-    def _add_pidns(
-        self, pidns: PidnsKey, init: ProcessState, parent: ProcessState | None
-    ) -> None:
+    def _add_pidns(self, pidns: PidnsKey, init: ProcessState, parent: ProcessState | None) -> None:
         snapshot = init.snapshot
         level = snapshot.pidns_level or 0
         scope = Scope(

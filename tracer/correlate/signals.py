@@ -72,11 +72,7 @@ def note_oom(world: World, event: OomEvent) -> Annotated | None:
     """
     named = event.process
     is_bare = named.start_boot_ns == 0
-    state = (
-        world.table.by_host_pid(named.host_pid)
-        if is_bare
-        else world.meet(named, event.boot_ns)
-    )
+    state = world.table.by_host_pid(named.host_pid) if is_bare else world.meet(named, event.boot_ns)
     victim = world.oom.note_mark(event, state)
     if victim is None:
         return None if state is None else world.annotate(event, state)

@@ -123,6 +123,7 @@ class ProcessState:
             ``snapshot``.
         told_ns: When a process of its own container last sent it a signal.
         children_reaped: How many children it has reaped.
+        children_kept: How many of its children are not forgotten.
     """
 
     snapshot: ProcessSnapshot
@@ -157,6 +158,7 @@ class ProcessState:
     told_ns: int | None = None
     stop_signal: StopSignalSeen | None = None
     children_reaped: int = 0
+    children_kept: int = 0
     is_stopped: bool = False
     suspects: Suspects = field(default_factory=Suspects)
 

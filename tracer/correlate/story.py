@@ -131,9 +131,7 @@ def _how(
     return f"{init} was killed {wording.BY_CAUSE[report.init_cause or Cause.UNKNOWN]}"
 
 
-def _ended(
-    correlator: Correlator, scope: Scope, report: StopReport, passed_on: PassedOn
-) -> str:
+def _ended(correlator: Correlator, scope: Scope, report: StopReport, passed_on: PassedOn) -> str:
     if report.init_exit_boot_ns is None:
         return "had not ended when the trace did"
     init = correlator.table.get(scope.init)

@@ -40,6 +40,9 @@ class ProcessTable:
         """Enter a process met for the first time."""
         key = state.key
         self._states[key] = state
+        parent = self.get(state.original_parent)
+        if parent is not None:
+            parent.children_kept += 1
         other = self.get(self._current_by_host_pid.get(key.host_pid))
         if other is not None:
             # The kernel gives a pid away only once its last owner is released.
@@ -131,9 +134,13 @@ class ProcessTable:
 
     def forget(self, state: ProcessState) -> None:
         """Drop a released process that no report will speak of."""
-        self._states.pop(state.key, None)
+        if self._states.pop(state.key, None) is None:
+            return
         # Its children may still name it.
         self._note_outsider(state.key, state.comm)
+        parent = self.get(state.original_parent)
+        if parent is not None:
+            parent.children_kept -= 1
 
     def ancestors(self, state: ProcessState) -> Iterator[ProcessState]:
         """The chain of those who had to reap it at birth, nearest first."""

@@ -127,9 +127,7 @@ def _say_whose(state: ProcessState, passed_on: PassedOn) -> str:
     if victim is None or victim.status is None or code is None:
         return ""
     signo = code - 128
-    return (
-        f": 128 + {signo}, as {wording.named(victim)} had died of {victim.status.signal_name}"
-    )
+    return f": 128 + {signo}, as {wording.named(victim)} had died of {victim.status.signal_name}"
 
 
 def _engine_entries(

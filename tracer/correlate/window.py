@@ -35,9 +35,7 @@ def forget_before(correlator: Correlator, since_boot_ns: int) -> None:
     correlator.observations = [
         event for event in correlator.observations if event.boot_ns >= since_boot_ns
     ]
-    correlator.fork_failures = [
-        event for event in correlator.fork_failures if event.boot_ns >= since_boot_ns
-    ]
+    correlator.fork_failures.forget_before(since_boot_ns)
     correlator.begin_ns = max(correlator.begin_ns or 0, since_boot_ns)
 
 

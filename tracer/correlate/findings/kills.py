@@ -60,7 +60,7 @@ def _finding(correlator: Correlator, victims: list[ProcessState]) -> Iterator[Fi
     elif cause is Cause.KILL:
         yield _process(correlator, victims, fatal.event, complete)
     elif cause is Cause.RUNTIME_KILL:
-        yield _runtime(correlator, victims, fatal.event, complete)
+        yield _runtime(victims, fatal.event, complete)
 
 
 def _oom(
@@ -78,8 +78,9 @@ def _oom(
             f" {wording.name_some(victims)}.{whose}"
         ),
         advice=(
-            "Raise the memory limit (`docker run --memory`, resources.limits.memory in Kubernetes) or"
-            f" find out what {victims[0].comm} needs it for. The exit code 137 alone does not say OOM;"
+            "Raise the memory limit (`docker run --memory`, resources.limits.memory in"
+            f" Kubernetes) or find out what {victims[0].comm} needs it for. The exit code 137 alone"
+            " does not say OOM;"
             " the oom_kill count in the cgroup's memory.events does."
         ),
         states=victims,
@@ -130,9 +131,7 @@ def _process(
     )
 
 
-def _runtime(
-    correlator: Correlator, victims: list[ProcessState], event: SignalEvent, complete: bool
-) -> Finding:
+def _runtime(victims: list[ProcessState], event: SignalEvent, complete: bool) -> Finding:
     actor, name = event.actor, signal_name(event.signo)
     before = "with no stop signal before"
     stops = [
@@ -152,7 +151,8 @@ def _runtime(
             f" forced kill, no stop. It and its ancestors: {wording.sender(actor)}."
         ),
         advice=(
-            "The kernel names the runtime, not who asked it: look for `docker kill`, `docker rm -f`, a"
+            "The kernel names the runtime, not who asked it: look for `docker kill`, `docker rm"
+            " -f`, a"
             " failed liveness probe or an eviction at this time in the engine's events."
         ),
         states=victims,

@@ -12,7 +12,6 @@ from tracer.correlate.evidence import PidsReading, pids_readings
 from tracer.correlate.findings.make import is_complete, make_finding
 from tracer.correlate.state import ProcessState
 from tracer.correlate.zombies import holder_at, release_of
-from tracer.model.events import ForkFailedEvent
 from tracer.model.report import Finding
 
 NEAR = 0.8
@@ -160,11 +159,9 @@ def _counted_failures(
 
 
 def _failures_by_caller(correlator: Correlator) -> Iterator[Finding]:
-    groups: dict[tuple[int, int], list[ForkFailedEvent]] = {}
-    for event in correlator.fork_failures:
-        groups.setdefault((event.process.host_pid, event.errno), []).append(event)
-    for (host_pid, number), events in groups.items():
-        event = events[0]
+    for failed in correlator.fork_failures:
+        event = failed.first
+        host_pid, number = event.process.host_pid, event.errno
         caller = correlator.table.get(event.process.key)
         container = correlator.scopes.container_of(event.process)
         zombies = (
@@ -181,7 +178,7 @@ def _failures_by_caller(correlator: Correlator) -> Iterator[Finding]:
             "ZT302",
             title=f"{event.process.comm} could not fork: {name}",
             detail=(
-                f"{wording.count(len(events), 'fork')} of {event.process.comm} (host pid"
+                f"{wording.count(failed.count, 'fork')} of {event.process.comm} (host pid"
                 f" {host_pid}) failed with {name}: {_MEANING.get(number, 'see clone(2)')}.{share}"
             ),
             advice=_advice(zombies),

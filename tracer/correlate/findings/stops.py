@@ -58,7 +58,8 @@ def _dropped(
     name = signal_name(stop.stop_signo)
     if init.comm in _SHELLS:
         mend = (
-            f"In the script, `trap 'kill -{_short(name)} \"$child\"; wait \"$child\"' {_short(name)}`;"
+            f'In the script, `trap \'kill -{_short(name)} "$child"; wait "$child"\''
+            f" {_short(name)}`;"
             " or put an init in front (`docker run --init`, tini), with which the default action"
             " applies again."
         )
@@ -82,7 +83,9 @@ def _dropped(
     )
 
 
-def unforwarded_victims(correlator: Correlator, scope: Scope, stop: StopState) -> list[ProcessState]:
+def unforwarded_victims(
+    correlator: Correlator, scope: Scope, stop: StopState
+) -> list[ProcessState]:
     """Members that the teardown killed although nobody had told them to stop.
 
     A member that a process of the same container sent any signal since the stop
@@ -139,7 +142,8 @@ def _not_forwarded(
             story = (
                 f"{wording.named(blamed)} got {name}{fate}, and did not pass it on to"
                 f" {wording.name_counts(victims)}. PID 1 {wording.ended(init.status)} {after} after"
-                " the stop began, and the kernel killed what was left of the namespace with SIGKILL:"
+                " the stop began, and the kernel killed what was left of the namespace with"
+                " SIGKILL:"
             )
         yield make_finding(
             "ZT102",
@@ -154,8 +158,9 @@ def _not_forwarded(
 def _forwarding_advice(blamed: ProcessState, init: ProcessState, name: str) -> str:
     if blamed.comm in _SHELLS:
         return (
-            f"Start the program with `exec`, so that it replaces the shell and gets {name} itself; or"
-            f" pass the signal on: `trap 'kill -{_short(name)} \"$child\"; wait \"$child\"'"
+            f"Start the program with `exec`, so that it replaces the shell and gets {name}"
+            " itself; or"
+            f' pass the signal on: `trap \'kill -{_short(name)} "$child"; wait "$child"\''
             f" {_short(name)}`, with the program in the background and `wait` after it."
         )
     if blamed is not init or init.comm in _INITS:

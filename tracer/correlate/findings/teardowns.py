@@ -94,7 +94,9 @@ def _say_alive(correlator: Correlator, alive: list[ProcessState]) -> str:
     if not alive:
         return ""
     evidence = "; ".join(filter(None, (say_how_held(correlator, state.key) for state in alive[:1])))
-    what = evidence or "not even SIGKILL ends a process in uninterruptible sleep or in a frozen v1 cgroup"
+    what = evidence or (
+        "not even SIGKILL ends a process in uninterruptible sleep or in a frozen v1 cgroup"
+    )
     return f"{wording.name_counts(alive)} had not ended of its SIGKILL ({what})"
 
 

@@ -105,59 +105,79 @@ class _Group:
             comm = self._correlator.table.comm_of(tracer) or "the tracer"
             return (
                 f"{comm} holds {self._number}",
-                f"{comm} (host pid {tracer.host_pid}) traces {self._names} and has not waited for"
-                f" {self._them}: {self._who}, the parent, is told only after that.",
+                (
+                    f"{comm} (host pid {tracer.host_pid}) traces {self._names} and has not waited for"
+                    f" {self._them}: {self._who}, the parent, is told only after that."
+                ),
                 f"Let {comm} wait for what it traces, or end it: then the parent is told.",
             )
-        verb = "had ended, and" if len(self._views) == 1 else "had ended, and"
         while_it_lived = ""
         if any(view.holder != view.responsible for view in self._views):
             while_it_lived = " while it lived"
         return (
             f"{self._who} leaks zombies: {len(self._views)}",
-            f"{self._names} {verb} {self._who}, the parent, never waited for"
-            f" {self._them}{while_it_lived}{self._about_parent}; {self._fate}.",
-            f"In {self._comm}: wait for every child, on SIGCHLD {_WAIT_LOOP}; or tell the kernel not"
-            " to keep them: SIGCHLD set to SIG_IGN, or SA_NOCLDWAIT.",
+            (
+                f"{self._names} had ended, and {self._who}, the parent, never waited for"
+                f" {self._them}{while_it_lived}{self._about_parent}; {self._fate}."
+            ),
+            (
+                f"In {self._comm}: wait for every child, on SIGCHLD {_WAIT_LOOP}; or tell the kernel not"
+                " to keep them: SIGCHLD set to SIG_IGN, or SA_NOCLDWAIT."
+            ),
         )
 
     def _orphans(self) -> tuple[str, str, str]:
         return (
             f"PID 1 ({self._comm}) does not reap orphans: {self._number}",
-            f"{self._names}: their own parents had died, so the kernel handed them to"
-            f" {self._who}, which did not wait for them{self._about_parent}; {self._fate}.",
-            "Make a reaping init PID 1: `docker run --init`, tini, dumb-init; in Kubernetes"
-            " shareProcessNamespace, where the pause container reaps.",
+            (
+                f"{self._names}: their own parents had died, so the kernel handed them to"
+                f" {self._who}, which did not wait for them{self._about_parent}; {self._fate}."
+            ),
+            (
+                "Make a reaping init PID 1: `docker run --init`, tini, dumb-init; in Kubernetes"
+                " shareProcessNamespace, where the pause container reaps."
+            ),
         )
 
     def _late(self) -> tuple[str, str, str]:
         return (
             f"{self._who} reaped {self._number} late, after up to {self._longest}",
-            f"{self._names} had ended and waited for {self._who} to reap"
-            f" {self._them}{self._about_parent}.",
-            f"In {self._comm}: wait for children as they end, on SIGCHLD (a handler, a signalfd)"
-            f" {_WAIT_LOOP}: one SIGCHLD may stand for many.",
+            (
+                f"{self._names} had ended and waited for {self._who} to reap"
+                f" {self._them}{self._about_parent}."
+            ),
+            (
+                f"In {self._comm}: wait for children as they end, on SIGCHLD (a handler, a signalfd)"
+                f" {_WAIT_LOOP}: one SIGCHLD may stand for many."
+            ),
         )
 
     def _injected(self) -> tuple[str, str, str]:
-        came = "came" if len(self._views) > 1 else "came"
         orphans = sum(view.is_orphan for view in self._views)
         if orphans == len(self._views) and self._parent is not None:
             return (
                 f"{self._number} of commands put in from outside, left to PID 1",
-                f"{self._names} {came} from a command that was put in from outside (docker exec, a"
-                f" probe, nsenter) and ended first. The kernel handed {self._them} to {self._who},"
-                f" which did not wait for {self._them}{self._about_parent}; {self._fate}.",
-                "Make a reaping init PID 1: `docker run --init`, tini; or let the command wait for"
-                " what it starts (an exec probe's shell: `exec`, no background jobs).",
+                (
+                    f"{self._names} came from a command that was put in from outside (docker exec, a"
+                    f" probe, nsenter) and ended first. The kernel handed {self._them} to {self._who},"
+                    f" which did not wait for {self._them}{self._about_parent}; {self._fate}."
+                ),
+                (
+                    "Make a reaping init PID 1: `docker run --init`, tini; or let the command wait for"
+                    " what it starts (an exec probe's shell: `exec`, no background jobs)."
+                ),
             )
         return (
             f"{self._number} put in from outside and not reaped there",
-            f"{self._names} {came} from outside the namespace (docker exec, a probe, nsenter)."
-            f" {self._who} outside has to reap {self._them}, and nobody inside can"
-            f"{self._about_parent}; {self._fate}.",
-            f"{self._comm} must wait for what it starts in the container: update the runtime, or"
-            " end that process, which hands its zombies to one that waits.",
+            (
+                f"{self._names} came from outside the namespace (docker exec, a probe, nsenter)."
+                f" {self._who} outside has to reap {self._them}, and nobody inside can"
+                f"{self._about_parent}; {self._fate}."
+            ),
+            (
+                f"{self._comm} must wait for what it starts in the container: update the runtime, or"
+                " end that process, which hands its zombies to one that waits."
+            ),
         )
 
     def _leader(self) -> tuple[str, str, str]:
@@ -170,13 +190,18 @@ class _Group:
             shown += f" ({lives})" if lives else ""
         else:
             names = wording.name_some(self._states)
-            shown = f"showed as zombies for up to {self._longest} while other threads of theirs ran on"
+            shown = f"showed as zombies for up to {self._longest}"
+            shown += " while other threads of theirs ran on"
         return (
             f"the main thread of {self._names} ended, others ran on",
-            f"{names} {shown}. A process can be reaped only once its last thread has ended; until"
-            " then it works on, and takes signals.",
-            "No leak. To end the whole process, return from main or call exit(), which end every"
-            " thread; pthread_exit in main ends the main thread alone.",
+            (
+                f"{names} {shown}. A process can be reaped only once its last thread has ended; until"
+                " then it works on, and takes signals."
+            ),
+            (
+                "No leak. To end the whole process, return from main or call exit(), which end every"
+                " thread; pthread_exit in main ends the main thread alone."
+            ),
         )
 
     @property
