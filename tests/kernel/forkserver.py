@@ -138,12 +138,13 @@ def _work(arguments: list[str], environment: dict[str, str], fds: list[int]) -> 
     )
     from tracer.cli.main import main
 
+    result = 0
     try:
-        result = main()
+        main()
     except SystemExit as end:
         result = end.code if isinstance(end.code, int) else int(bool(end.code))
     sys.stdout.flush()
-    return result or 0
+    return result
 
 
 def start(directory: Path) -> int:

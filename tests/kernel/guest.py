@@ -143,7 +143,9 @@ class _Book:
         for each in reports:
             if each.skipped and isinstance(each.longrepr, tuple):
                 reason = each.longrepr[2].removeprefix("Skipped: ")
-        properties = [pair for each in reports for pair in each.user_properties]
+        properties: list[tuple[str, Any]] = [
+            pair for each in reports for pair in each.user_properties
+        ]
         line = {
             "test": report.nodeid,
             "subject": dict(properties)["zomtrace-subject"],

@@ -60,13 +60,17 @@ class Watched:
         """The records of a kind."""
         self._records = [np.concatenate([*self._records, self.source.read(0)])]
         records = self._records[0]
-        return records[records["kind"] == CONSTANTS[f"ZT_KIND_{kind.upper()}"]]
+        selected: Records = records[records["kind"] == CONSTANTS[f"ZT_KIND_{kind.upper()}"]]
+        return selected
 
     def wait(self, count: int, kind: str) -> Records:
         """Wait for so many records of a kind; more is an error."""
-        found = wait_for(
-            lambda: len(got := self.of(kind)) >= count and (got,), f"{count} x {kind}"
-        )[0]
+
+        def enough() -> tuple[Records] | None:
+            got = self.of(kind)
+            return (got,) if len(got) >= count else None
+
+        found = wait_for(enough, f"{count} x {kind}")[0]
         assert len(found) == count
         return found
 

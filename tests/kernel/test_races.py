@@ -55,7 +55,8 @@ def test_threads_that_end_together_are_one_exit_with_waitpids_status(tmp_path: P
     python = sys.executable
     truth = tmp_path / "truth"
     result = run_zomtrace("run", "--", python, "-I", "-S", "-c", _STORM, str(truth), within_s=100)
-    told = dict(tuple(map(int, line.split())) for line in truth.read_text().splitlines())
+    lines = [line.split() for line in truth.read_text().splitlines()]
+    told = {int(pid): int(status) for pid, status in lines}
     assert len(told) == _PROCESSES
     assert result.report["lost"] == {}
     exits = result.of_kind("exit")

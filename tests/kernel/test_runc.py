@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.subject("runc")
 
 
 @pytest.fixture
-def runtime(runc: Runc) -> Iterator[Runc]:
+def runtime(runc: Runc) -> Runc:
     """runc, with the workloads in its root file system."""
     runc.add_files(workload_files("family", "eat"))
     return runc

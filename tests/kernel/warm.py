@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tracer.kernel.btf import libbpf
 from tracer.kernel.loader import LoadedPrograms, LoadJob
@@ -134,9 +135,10 @@ def warm_loader(sets: WarmSets) -> Iterator[None]:
             ring_bytes=ring_bytes, cgroup_v1=cgroup_v1, kprobes_refused=kprobes_refused
         )
 
-    original = source.LoadJob
-    source.LoadJob = load_job  # type: ignore[assignment, misc]
+    module: Any = source
+    original = module.LoadJob
+    module.LoadJob = load_job
     try:
         yield
     finally:
-        source.LoadJob = original  # type: ignore[misc]
+        module.LoadJob = original

@@ -51,7 +51,7 @@ def attempt(*prefix: str, env: dict[str, str] | None = None) -> list[str | int]:
         cwd=CHECKOUT,
         env={**os.environ, **(env or {})},
     )
-    answer = json.loads(done.stdout)
+    answer: list[str | int] | None = json.loads(done.stdout)
     assert answer is not None, "it was let through"
     return answer
 

@@ -51,17 +51,20 @@ class Tracing:
     def of(self, kind: str, **fields: object) -> Records:
         """Records of a kind whose fields have these values."""
         records = self.records
-        chosen = records["kind"] == CONSTANTS[f"ZT_KIND_{kind.upper()}"]
+        chosen: npt.NDArray[np.bool_] = records["kind"] == CONSTANTS[f"ZT_KIND_{kind.upper()}"]
         for name, value in fields.items():
             chosen &= records[name] == value
-        return records[chosen]
+        selected: Records = records[chosen]
+        return selected
 
     def wait(self, count: int, kind: str, **fields: object) -> Records:
         """Wait until so many are there; more is an error."""
-        found = wait_for(
-            lambda: len(got := self.of(kind, **fields)) >= count and (got,),
-            f"{count} x {kind} {fields}",
-        )[0]
+
+        def enough() -> tuple[Records] | None:
+            got = self.of(kind, **fields)
+            return (got,) if len(got) >= count else None
+
+        found = wait_for(enough, f"{count} x {kind} {fields}")[0]
         assert len(found) == count
         return found
 

@@ -211,7 +211,7 @@ class Oracle:
             and (proc.released_t is None or proc.released_t >= stop.begin_boot_ns)
         )
 
-    def _stop(self, stop: Stop, one: StopReport) -> Iterator[str]:
+    def _stop(self, stop: Stop, one: StopReport) -> Iterator[str]:  # noqa: C901
         outcome = None
         if stop.survived:
             outcome = StopOutcome.SURVIVED

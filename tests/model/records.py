@@ -86,7 +86,7 @@ class Recorder:
                     "bpf",
                     hooks,
                     Target("web", KernelFilter(frozenset({target.inum})), (container,)),
-                )  # fmt: skip
+                )
             )
         for proc in sorted(kernel.procs, key=lambda one: one.pid):
             if self._wants(proc) and proc.state != "released":
@@ -248,7 +248,7 @@ class Recorder:
                     Precision.EXACT,
                     _status(proc),
                     _parent_action(proc),
-                )  # fmt: skip
+                )
             )
         self._count += 1
         slow = self._rng.random() < 0.05

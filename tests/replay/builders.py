@@ -133,7 +133,8 @@ def a_fork(at: float, host_pid: int = 101, by: int | None = None, **changes: Any
     exit_signo = changes.pop("exit_signo", CHLD)
     changes.setdefault("start_boot_ns", int(at * MS) - 1000)
     process = a_process(host_pid, **changes)
-    return ForkEvent(int(at * MS), process, an_actor(by or process.parent_host_pid or 0), exit_signo)
+    creator = an_actor(by or process.parent_host_pid or 0)
+    return ForkEvent(int(at * MS), process, creator, exit_signo)
 
 
 def an_exec(at: float, host_pid: int = 101, comm: str = "prog", **changes: Any) -> ExecEvent:

@@ -47,9 +47,7 @@ PRIV: dict[str, Any] = {"info": SignalInfo.KERNEL, "si_code": None, "si_pid": No
 def fate(*events: Event, signo: int = KILL, host_pid: int = 101) -> ProcessReport:
     """What is said of process 101, which dies of a signal 10 ms after T."""
     seeds = [a_seed(101), a_seed(102)]
-    return process(
-        report_of(*seeds, *events, an_exit(T + 10, host_pid, signo=signo)), host_pid
-    )
+    return process(report_of(*seeds, *events, an_exit(T + 10, host_pid, signo=signo)), host_pid)
 
 
 def test_teardown_by_an_init_that_was_asleep_is_a_teardown() -> None:
@@ -171,7 +169,7 @@ def test_cpu_limit() -> None:
 
 
 def test_cpu_limit_is_unknown_where_no_hook_would_tell_of_oom() -> None:
-    hooks = tuple(h for h in HOOKS if h.name != "oom") + (HookState("oom", None),)
+    hooks = (*(h for h in HOOKS if h.name != "oom"), HookState("oom", None))
     report = correlate(
         [attached(hooks=hooks), a_seed(INIT), a_seed(101), a_kernel_kill(T, 101, 101),
          an_exit(T + 1, 101, signo=KILL)], T + 10,
@@ -179,10 +177,10 @@ def test_cpu_limit_is_unknown_where_no_hook_would_tell_of_oom() -> None:
     assert process(report, 101).cause is Cause.UNKNOWN
 
 
-@pytest.mark.parametrize(("code", "expected"), [(0, Cause.KILL), (-1, Cause.KILL), (-6, Cause.KILL)])
-def test_kill_by_every_call(code: int, expected: Cause) -> None:
+@pytest.mark.parametrize("code", [0, -1, -6])
+def test_kill_by_every_call(code: int) -> None:
     one = fate(a_signal(T, 101, KILL, BASH, si_code=code))
-    assert (one.cause, one.sender_host_pid, one.sender_syscall) == (expected, BASH, "kill")
+    assert (one.cause, one.sender_host_pid, one.sender_syscall) == (Cause.KILL, BASH, "kill")
 
 
 def test_timer_that_fires_in_a_bystanders_context_is_the_targets_own() -> None:

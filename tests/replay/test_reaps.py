@@ -61,9 +61,7 @@ def test_ignored_sigchld_is_not_reported_as_zombie(kprobes: bool) -> None:
     events: list[Event] = [an_exit(T, parent_sigchld=SigchldAction.IGNORED)]
     kind = ends(events, a_reap(T + 1, by=101, exiting=True), a_free(T + 20), kprobes=kprobes)
     assert kind == (ReapKind.AUTO, 101, "worker")
-    report = report_of(
-        a_seed(101), *events, a_free(T + 20), min_zombie_ns=0
-    )
+    report = report_of(a_seed(101), *events, a_free(T + 20), min_zombie_ns=0)
     assert (report.zombies, codes(report)) == ((), [])
     assert process(report, 101).zombie_ns == 0
 
@@ -144,9 +142,7 @@ def test_zombie_the_teardown_signals_was_still_there() -> None:
 
 def test_dangling_parent_pointer_is_not_believed() -> None:
     younger = a_fork(T + 5, 150)
-    free = a_free(
-        T + 20, parent_host_pid=150, parent_start_boot_ns=younger.process.start_boot_ns
-    )
+    free = a_free(T + 20, parent_host_pid=150, parent_start_boot_ns=younger.process.start_boot_ns)
     one = process(report_of(a_seed(101), an_exit(T), a_notice(T + 1), younger, free), 101)
     assert (one.reap_kind, one.reaper_host_pid) == (ReapKind.PARENT, INIT)
 
@@ -193,9 +189,7 @@ def test_process_on_its_way_out_is_no_zombie_yet() -> None:
 
 
 def test_exit_before_the_seed_names_it_is_no_late_process() -> None:
-    report = correlate(
-        [*_attached(), an_exit(BEGIN + 0.00001, 101), a_seed(101)], BEGIN + 1000
-    )
+    report = correlate([*_attached(), an_exit(BEGIN + 0.00001, 101), a_seed(101)], BEGIN + 1000)
     assert report.complete
     assert process(report, 101).exit_code == 0
 

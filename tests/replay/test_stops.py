@@ -386,8 +386,8 @@ def test_init_killed_before_it_ran_its_program() -> None:
 
 
 def test_engine_says_who_asked() -> None:
-    said = ObservationEvent((T - 1) * MS, "docker", None, {
-        "container_id": WEB.id, "action": "kill", "signal": "SIGTERM", "exit_code": None})  # fmt: skip
+    words = {"container_id": WEB.id, "action": "kill", "signal": "SIGTERM", "exit_code": None}
+    said = ObservationEvent((T - 1) * MS, "docker", None, words)
     report = report_of(said, a_signal(T))
     assert report.timeline[0].text == "docker says: web: kill, SIGTERM"
 

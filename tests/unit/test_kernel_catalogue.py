@@ -95,7 +95,7 @@ def test_a_guest_that_dies_is_tried_once_more_and_a_failed_test_never(
     from matrix.guest import Machine, Outcome
     from matrix.schedule import Job, run_job
 
-    class Guests:
+    class FakeGuests:
         def __init__(self, *outcomes: Outcome | GuestError) -> None:
             self.left = list(outcomes)
 
@@ -105,18 +105,20 @@ def test_a_guest_that_dies_is_tried_once_more_and_a_failed_test_never(
                 raise one
             return one
 
-    job = Job("6.1 main", None, Machine(), ("true",), 1.0)
+    kernel: Any = None
+    guests_that: Any = FakeGuests
+    job = Job("6.1 main", kernel, Machine(), ("true",), 1.0)
     passed, failed = (Outcome(status, 1.0, 1.0, "6.1", ()) for status in (0, 1))
 
-    twice = run_job(Guests(GuestError("it panicked"), passed), job)
+    twice = run_job(guests_that(GuestError("it panicked"), passed), job)
     assert (twice.outcome, twice.retried) == (passed, True)
     assert "it panicked" in capsys.readouterr().err
 
-    dead = run_job(Guests(GuestError("one"), GuestError("two")), job)
+    dead = run_job(guests_that(GuestError("one"), GuestError("two")), job)
     assert dead.outcome is None
     assert str(dead.failure) == "two"
 
-    guests = Guests(failed, passed)
+    guests = guests_that(failed, passed)
     assert run_job(guests, job).outcome == failed
     assert guests.left == [passed]
 

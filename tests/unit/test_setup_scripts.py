@@ -120,7 +120,8 @@ def test_fedora_gets_its_own_package_names(checkout: Checkout) -> None:
     checkout.run("setup", "--test", ZOMTRACE_OS_RELEASE=release)
     assert checkout.called()[-1] == (
         "dnf -y --setopt=install_weak_deps=False install busybox containerd crun gcc"
-        " glibc-devel glibc-static moby-engine podman python3 python3-bcc python3-pip runc tini util-linux"
+        " glibc-devel glibc-static moby-engine podman python3 python3-bcc python3-pip runc tini"
+        " util-linux"
     )
 
 

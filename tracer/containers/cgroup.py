@@ -86,8 +86,11 @@ def controller_directories(raw_cgroup: bytes, controller: str) -> tuple[str, ...
         if found is not None:
             top = Path(mount.mount_point)
             innermost = Path(found.path)
-            return tuple(str(one) for one in (innermost, *innermost.parents) if one != top.parent
-                         and one.is_relative_to(top))
+            return tuple(
+                str(one)
+                for one in (innermost, *innermost.parents)
+                if one != top.parent and one.is_relative_to(top)
+            )
     return ()
 
 
