@@ -50,7 +50,7 @@ class GuestKind:
     cmdline: str = ""
     cpus: int = 1
     cgroup_v1: bool = False
-    timeout_s: float = 240.0
+    timeout_s: float = 900.0
 
     @classmethod
     def parse(cls, entry: dict[str, Any]) -> GuestKind:

@@ -34,6 +34,7 @@ PYTEST_OPTIONS = (
     "no:cacheprovider",
     "-p",
     "pytest_timeout",
+    "--timeout=300",
     "-p",
     "tests.kernel.guest",
 )

@@ -13,7 +13,7 @@ from tests.live.zomtrace_process import raw_status, run_zomtrace
 
 pytestmark = pytest.mark.subject("races")
 
-_PROCESSES = 53
+_PROCESSES = 31
 _STORM = f"""
 import _thread, ctypes, os, signal, sys, time
 exit_thread, exit_group = 60, 231
