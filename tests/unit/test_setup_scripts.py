@@ -267,7 +267,9 @@ def test_all_lints_and_the_tests_run_though_the_first_lint_fails(ready: Checkout
     assert [call.split()[0] for call in ready.called()] == [
         "setup", "ruff", "ruff", "mypy", "lint-imports", "clang-format", "shellcheck", "python",
     ]  # fmt: skip
-    assert ready.called()[-1] == "python -m pytest tests/unit tests/replay tests/model tests/live -x"
+    assert (
+        ready.called()[-1] == "python -m pytest tests/unit tests/replay tests/model tests/live -x"
+    )
     assert "lint: ruff check ... FAILED\nx.py:1:1 F401 unused import" in done.stdout
     assert "lint: mypy --strict ... ok" in done.stdout
     assert done.stderr.splitlines()[-1] == "test: failed: ruff check, ruff format"
