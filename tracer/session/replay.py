@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tracer.session.selection import RecordSelection
+    from tracer.wire.capture_reader import Selection
     from tracer.wire.capture_schema import CaptureHeader
     from tracer.wire.event_json import SideEvent
 
 SUFFIX = ".arrows"
 _CHUNK = 8192
+_SIEVED_BYTES = 4_000_000
+"""Less than this is quicker decoded than searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Replay:
 
     Attributes:
         header: Of its first file.
+        sieves: Whether :meth:`conclude` may pass over ordinary lives of a host.
         cuts: Where files stop that were not ended, as (path, offset). Known
             once everything was read.
         correlator: The state reached, once everything was read.
@@ -78,6 +82,7 @@ class Replay:
         self.options = options or ReplayOptions()
         self.files = find_files(where)
         self.header: CaptureHeader = self.files[0][1]
+        self.sieves = True
         self.cuts: list[tuple[Path, int]] = []
         self._correlator: Correlator | None = None
 
@@ -97,17 +102,10 @@ class Replay:
         Raises:
             CaptureError: The file is corrupt; it says where.
         """
-        options = self.options
-        min_zombie_ns = options.min_zombie_ns
-        correlator = Correlator(
-            CorrelatorOptions(
-                min_zombie_ns=self.header.min_zombie_ns if min_zombie_ns is None else min_zombie_ns,
-                keep_uneventful=not self.header.attached.target.kernel_filter.everything,
-            )
-        )
+        correlator = self._new_correlator()
         yield from correlator.feed_all(self._events())
-        if options.since_boot_ns is not None:
-            forget_before(correlator, options.since_boot_ns)
+        if self.options.since_boot_ns is not None:
+            forget_before(correlator, self.options.since_boot_ns)
         self._correlator = correlator
 
     def conclude(self) -> Report:
@@ -116,16 +114,53 @@ class Replay:
         Raises:
             CaptureError: The file is corrupt; it says where.
         """
+        if self._correlator is None and self._may_sieve():
+            self._conclude_extraordinary()
         return summarise(self.correlator)
 
-    def _events(self) -> Iterator[Event]:
+    def _may_sieve(self) -> bool:
+        options, target = self.options, self.header.attached.target
+        return (
+            self.sieves
+            and target.kernel_filter.everything
+            and not options.selects
+            and options.since_boot_ns is None
+            and options.until_boot_ns is None
+            and sum(path.stat().st_size for path, _ in self.files) >= _SIEVED_BYTES
+        )
+
+    def _conclude_extraordinary(self) -> None:
+        from tracer.session.selection import known_containers
+        from tracer.session.sieve import find_ordinary_lives
+
+        paths = [path for path, _ in self.files]
+        if not all(container.has_own_pidns for container in known_containers(paths)):
+            # Who shares the host's namespace is told by cgroup: not by these columns.
+            return
+        correlator = self._new_correlator()
+        sieve = find_ordinary_lives(paths, correlator.options.min_zombie_ns)
+        for event in self._events(sieve.choose):
+            correlator.feed(event)
+        sieve.settle(correlator)
+        self._correlator = correlator
+
+    def _new_correlator(self) -> Correlator:
+        min_zombie_ns = self.options.min_zombie_ns
+        return Correlator(
+            CorrelatorOptions(
+                min_zombie_ns=self.header.min_zombie_ns if min_zombie_ns is None else min_zombie_ns,
+                keep_uneventful=not self.header.attached.target.kernel_filter.everything,
+            )
+        )
+
+    def _events(self, choose: Selection | None = None) -> Iterator[Event]:
         import numpy as np
 
         from tracer.wire.decode import Decoder
 
         until_ns = self.options.until_boot_ns
         decoder = Decoder(self.header.machine)
-        for item in self._items():
+        for item in self._items(choose):
             if not isinstance(item, np.ndarray):
                 if until_ns is None or item.boot_ns <= until_ns:
                     yield item
@@ -134,7 +169,7 @@ class Replay:
             for start in range(0, len(records), _CHUNK):
                 yield from decoder.decode_batch(records[start : start + _CHUNK])
 
-    def _items(self) -> Iterator[npt.NDArray[np.void] | SideEvent]:
+    def _items(self, choose: Selection | None = None) -> Iterator[npt.NDArray[np.void] | SideEvent]:
         from tracer.wire.capture_reader import CaptureReader
 
         selection = self._selection()
@@ -144,7 +179,7 @@ class Replay:
             if previous is not None and header.sequence != previous.sequence + 1:
                 yield LossEvent(header.attached.boot_ns, {"file": 1}, previous.attached.boot_ns)
             with CaptureReader(path) as reader:
-                for item in reader.read(selection.choose if selection is not None else None):
+                for item in reader.read(selection.choose if selection is not None else choose):
                     if isinstance(item, AttachedEvent):
                         if previous is None:
                             yield item if selection is None else selection.narrow(item)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tracer.errors import TargetNotFoundError
 from tracer.model.events import AttachedEvent, ContainerEvent, ObservationEvent
 from tracer.model.target import Container
+from tracer.session.process_ids import process_ids
 from tracer.wire.capture_reader import CaptureReader
 from tracer.wire.event_json import SideEvent
 from tracer.wire.layout import CONSTANTS
@@ -68,13 +69,13 @@ class RecordSelection:
             chosen |= np.isin(columns("cgroup_id"), self.cgroup_ids)
         # What the hooks at a release know is the process alone.
         chosen |= np.isin(
-            _process_ids(columns("host_pid"), columns("start_boot_ns")), self.processes
+            process_ids(columns("host_pid"), columns("start_boot_ns")), self.processes
         )
         notices = (columns("flags") & _F_NOTIFY) != 0
         if notices.any():
-            told_of = _process_ids(columns("child_pid"), columns("child_start_boot_ns"))
+            told_of = process_ids(columns("child_pid"), columns("child_start_boot_ns"))
             chosen |= notices & np.isin(told_of, self.processes)
-            told_by = _process_ids(columns("cur_host_pid"), columns("cur_start_boot_ns"))
+            told_by = process_ids(columns("cur_host_pid"), columns("cur_start_boot_ns"))
             chosen |= notices & np.isin(told_by, self.processes)
         return chosen
 
@@ -114,7 +115,7 @@ def select_processes(
         TargetNotFoundError: The capture knows no such container or namespace.
         CaptureError: A file is corrupt; it says where.
     """
-    known = _known_containers(paths)
+    known = known_containers(paths)
     chosen = tuple(dict.fromkeys(each for name in names for each in _find(name, known)))
     survey = _survey(paths)
     namespaces = _namespaces_of(survey, chosen, pidns)
@@ -134,7 +135,7 @@ def select_processes(
     for inum, start in namespaces:
         inside |= (survey["pidns_inum"] == inum) & (survey["init_start_boot_ns"] == start)
     inside |= np.isin(survey["cgroup_id"], np.array(cgroup_ids, np.uint64))
-    processes = _process_ids(survey["host_pid"][inside], survey["start_boot_ns"][inside])
+    processes = process_ids(survey["host_pid"][inside], survey["start_boot_ns"][inside])
     return RecordSelection(
         containers=chosen,
         others=tuple(each for each in known if each not in chosen),
@@ -147,7 +148,12 @@ def select_processes(
     )
 
 
-def _known_containers(paths: Sequence[Path]) -> tuple[Container, ...]:
+def known_containers(paths: Sequence[Path]) -> tuple[Container, ...]:
+    """The containers a capture knows by name.
+
+    Raises:
+        CaptureError: A file is corrupt; it says where.
+    """
     known: dict[tuple[str, int], Container] = {}
     for path in paths:
         with CaptureReader(path) as reader:
@@ -185,7 +191,7 @@ def _survey(paths: Sequence[Path]) -> dict[str, npt.NDArray[Any]]:
         with CaptureReader(path) as reader:
             for columns in reader.columns(_SURVEYED):
                 rows = columns["pidns_inum"] != 0
-                ids = _process_ids(columns["host_pid"], columns["start_boot_ns"])
+                ids = process_ids(columns["host_pid"], columns["start_boot_ns"])
                 _, first = np.unique(ids[rows], return_index=True)
                 where = np.flatnonzero(rows)[first]
                 parts.append({name: values[where] for name, values in columns.items()})
@@ -230,10 +236,3 @@ def _pairs(
             strict=True,
         )
     )
-
-
-def _process_ids(
-    host_pids: npt.NDArray[Any], start_boot_ns: npt.NDArray[Any]
-) -> npt.NDArray[np.uint64]:
-    """One number for each process: its start, in ns, told apart by its pid."""
-    return (start_boot_ns.astype(np.uint64) << np.uint64(22)) ^ host_pids.astype(np.uint64)
