@@ -181,7 +181,8 @@ def _is_plain(
         & ((flags & _F_NOCLDWAIT) == 0)
     )
     is_init = (flags & _F_INIT) != 0
-    return plain & ((kinds == _NOTICE) | ~is_init)
+    found: Mask = plain & ((kinds == _NOTICE) | ~is_init)
+    return found
 
 
 def _bare_pids(columns: dict[str, npt.NDArray[Any]], notice: Mask) -> npt.NDArray[np.uint32]:
