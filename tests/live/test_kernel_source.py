@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -334,6 +335,45 @@ def test_the_seed_lists_what_was_there_and_zombies_can_be_seen_to_go() -> None:
             assert set(frees["start_boot_ns"].tolist()) == set(zombies["start_boot_ns"].tolist())
             assert set(frees["pidns_inum"].tolist()) == {script.pidns_inum}
             assert sorted(frees["ns_pid"].tolist()) == list(range(2, 9))
+
+
+def test_what_the_kernel_keeps_to_itself_is_found_out_and_wakes_the_sleeper() -> None:
+    with PidnsScript(SEEDED) as script:
+        assert {script.listen(), script.listen()} == {"child", "ready"}
+        with tracing(in_pidns(script)) as trace:
+            # As if the tracepoint had not been heard: nothing is followed any more.
+            zombies = trace.source.seed()
+            zombies = zombies[zombies["exit_state"] != 0]
+            tracked = trace.source._programs().maps["zt_tracked"]
+            for key in list(tracked.keys()):
+                assert tracked.delete(key)
+            script.tell()
+            assert script.listen() == "reaped"
+            poll = select.poll()
+            poll.register(trace.source.fileno(), select.POLLIN)
+            while len(trace.of("free")) < 7:
+                assert poll.poll(10_000), "nothing woke us"
+            frees = trace.of("free")
+            assert sorted(pairs(frees, "host_pid", "start_boot_ns")) == sorted(
+                pairs(zombies, "host_pid", "start_boot_ns")
+            )
+            assert set(frees["parent_host_pid"].tolist()) == {script.init_pid}
+            assert trace.source.sweep_due_in_s is None
+            assert not poll.poll(0)
+
+
+def test_at_the_end_what_is_gone_is_told_at_once() -> None:
+    with PidnsScript(SEEDED) as script:
+        assert {script.listen(), script.listen()} == {"child", "ready"}
+        with tracing(in_pidns(script)) as trace:
+            trace.source.seed()
+            tracked = trace.source._programs().maps["zt_tracked"]
+            for key in list(tracked.keys()):
+                assert tracked.delete(key)
+            script.tell()
+            assert script.listen() == "reaped"
+            last = trace.source.finish()
+            assert np.count_nonzero(last["kind"] == CONSTANTS["ZT_KIND_FREE"]) == 7
 
 
 def test_start_times_are_those_of_proc() -> None:

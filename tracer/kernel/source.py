@@ -18,6 +18,7 @@ from tracer.kernel import attach, clock, plan
 from tracer.kernel.loader import LoadedPrograms, LoadJob, refuse_by_errno
 from tracer.kernel.maps import BpfMap, program_misses
 from tracer.kernel.plan import Candidate, Row, RowOutcome
+from tracer.kernel.wakeup import WakeUp
 from tracer.model.events import HookState
 from tracer.model.target import KernelFilter
 from tracer.wire.header import KIND_NAMES
@@ -76,6 +77,7 @@ class BpfSource:
         self._loaded: LoadedPrograms | None = None
         self._ring: RingReader | None = None
         self._sweep: ReleaseSweep | None = None
+        self._wakeup: WakeUp | None = None
         self._filter = KernelFilter()
         self._links: dict[str, int] = {}
         self._outcomes: tuple[RowOutcome, ...] = ()
@@ -158,6 +160,8 @@ class BpfSource:
         sweep = self._open_sweep()
         seeded = self._iterate()
         sweep.observe(seeded)
+        if self._wakeup is not None:
+            self._wakeup.set(self.sweep_due_in_s)
         return seeded
 
     def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
@@ -181,12 +185,14 @@ class BpfSource:
             sweep.observe(batch)
             if self.sweep_due_in_s == 0:
                 batch = self._with_released(batch, is_last=False)
+            if self._wakeup is not None:
+                self._wakeup.set(self.sweep_due_in_s)
             if len(batch) or (ends_s is not None and time.monotonic() >= ends_s):
                 return batch
 
     @property
     def sweep_due_in_s(self) -> float | None:
-        """When :meth:`read` should be called even if nothing is readable.
+        """When it is time to look whether a dead process is gone; :meth:`read` does it.
 
         None where no process is dead and unreleased; then there is no need to
         wake up at all.
@@ -234,8 +240,14 @@ class BpfSource:
         return losses
 
     def fileno(self) -> int:
-        """Return the ring's descriptor: readable when there are records."""
-        return self._programs().maps["zt_events"].fd
+        """Return a descriptor that is readable when :meth:`read` has something to do.
+
+        There are records, or it is time to look whether a dead process is gone.
+        """
+        if self._wakeup is None:
+            self._wakeup = WakeUp(self._programs().maps["zt_events"].fd)
+            self._wakeup.set(self.sweep_due_in_s)
+        return self._wakeup.fileno()
 
     def close(self) -> None:
         """Detach everything, for good; may be called twice."""
@@ -243,6 +255,9 @@ class BpfSource:
         while self._links:
             _, fd = self._links.popitem()
             os.close(fd)
+        if self._wakeup is not None:
+            self._wakeup.close()
+            self._wakeup = None
         if self._ring is not None:
             self._ring.close()
             self._ring = None
