@@ -23,10 +23,10 @@ _VERDICTS = (
     "sender_comm", "trigger_host_pid", "stop_signal_seen", "stop_signal_disposition", "reap_kind",
     "reaper_host_pid", "reaper_comm",
 )  # fmt: skip
+_COUNTS = ("sigkilled", "signalled", "exited", "already_zombie", "survived", "members")
 _OF_A_STOP = (
     "init_host_pid", "init_comm", "stop_signal", "stop_signal_result", "stop_sender_comm",
-    "stop_sender_chain", "escalated", "outcome", "init_exit_code", "init_term_signal", "sigkilled",
-    "signalled", "exited", "already_zombie", "survived", "members",
+    "stop_sender_chain", "escalated", "outcome", "init_exit_code", "init_term_signal", *_COUNTS,
 )  # fmt: skip
 _CASES = {
     "wait": (("classic_waits", "wait", 31), None),
@@ -62,7 +62,9 @@ def _traced_twice(
     environment = {"ZT_TRUTH": str(truth.path)}
     with HeldWorkload(argv, environment=environment) as held:
         inum = str(held.container.pidns_inum)
-        options = ("--pidns", inum, "--min-zombie", "0.3")
+        # How long a zombie lay is the one thing that may differ: a limit nobody
+        # comes near keeps it out of the findings.
+        options = ("--pidns", inum, "--min-zombie", "60")
         with Zomtrace(*options) as exact, Zomtrace(*options, "--no-kprobes") as plain:
             exact.wait_attached()
             plain.wait_attached()
@@ -94,8 +96,11 @@ def test_both_modes_tell_the_same_and_reap_times_are_bounds(
     for result in (exact, plain):
         assert result.report["lost"] == {}
     assert _verdicts(exact) == _verdicts(plain)
-    assert [{name: one[name] for name in _OF_A_STOP} for one in exact.report["stops"]] == [
-        {name: one[name] for name in _OF_A_STOP} for one in plain.report["stops"]
+    # Whom an init that leaves by itself leaves behind is a matter of the last
+    # milliseconds, in which tracepoints still see whom it has just waited for.
+    of_a_stop = _OF_A_STOP if stop is not None else _OF_A_STOP[: -len(_COUNTS)]
+    assert [{name: one[name] for name in of_a_stop} for one in exact.report["stops"]] == [
+        {name: one[name] for name in of_a_stop} for one in plain.report["stops"]
     ]
     assert exact.codes == plain.codes
     assert [sorted(one["host_pids"]) for one in exact.report["findings"]] == [
@@ -115,7 +120,7 @@ def test_both_modes_tell_the_same_and_reap_times_are_bounds(
         other = plain_reaps[host_pid]
         assert line["reap_kind"] == other["reap_kind"]
         if line["precision"] == "exact":
-            assert line["boot_ns"] <= other["boot_ns"]
+            assert line["boot_ns"] <= other["boot_ns"], (line, other)
             late.append((other["boot_ns"] - line["boot_ns"]) / 1e6)
     assert late, "no reap was exact"
     late.sort()
