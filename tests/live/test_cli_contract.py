@@ -15,7 +15,7 @@ from tests.live.waiting import wait_for
 from tests.live.workloads import workload
 from tests.live.zomtrace_process import Result, Zomtrace, run_zomtrace, zomtrace_command
 
-ARGS = ("--grace", "9", "--", workload("family"), "3", "5", "exit")
+ARGS = ("--min-zombie", "600", "--grace", "9", "--", workload("family"), "3", "5", "exit")
 
 
 def stopped_family(*options: str | Path, status: int = 0, **more: object) -> Result:

@@ -135,7 +135,7 @@ def test_ignored_stop_signal_is_not_called_dropped(docker: Dockerd, work: str) -
 
 def test_tini_forwards_and_nobody_is_killed(docker: Dockerd, work: str) -> None:
     container = start(docker, "--init", work, "family", "3", "4", "forward")
-    with tracing(docker, "-c", "web", "--min-zombie", "60") as trace:
+    with tracing(docker, "-c", "web") as trace:
         docker.cli("stop", "-t", "10", "web")
         result = trace.finish()
     told = journal(docker, container)
