@@ -119,7 +119,9 @@ def test_both_modes_tell_the_same_and_reap_times_are_bounds(
     for host_pid, line in exact_reaps.items():
         other = plain_reaps[host_pid]
         assert line["reap_kind"] == other["reap_kind"]
-        if line["precision"] == "exact":
+        # Who was never a zombie may have been released where release_task is not
+        # entered again (a leader, by its last thread): there both have one source.
+        if line["precision"] == "exact" and line["zombie_ns"] != 0:
             assert line["boot_ns"] <= other["boot_ns"], (line, other)
             late.append((other["boot_ns"] - line["boot_ns"]) / 1e6)
     assert late, "no reap was exact"
