@@ -34,7 +34,7 @@ from tests.replay.builders import (
     to_the_dead,
     zombie,
 )
-from tracer.model.events import Event, Precision, SigchldAction
+from tracer.model.events import Event, ObservationEvent, Precision, SigchldAction
 from tracer.model.verdicts import ReapKind
 
 T = BEGIN + 1000
@@ -295,3 +295,11 @@ def test_two_namespaces_of_one_inode_number_do_not_merge() -> None:
     assert [(stop.init_host_pid, stop.container_id) for stop in report.stops] == [
         (INIT, "3f2a9c1b7d4e"), (200, None),
     ]  # fmt: skip
+
+
+def test_late_reap_that_proc_bears_witness_to() -> None:
+    seen = ObservationEvent((T + 1050) * MS, "proc", a_process(INIT).key, {
+        "reading": "parent", "state": "S", "is_waiting": False, "zombie_host_pids": [101],
+    })  # fmt: skip
+    report = report_of(a_seed(101), an_exit(T), a_notice(T + 1), seen, a_free(T + 1100))
+    assert codes(report) == ["ZT204"]

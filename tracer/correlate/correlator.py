@@ -153,6 +153,11 @@ class Correlator:
 
     def _on_observation(self, event: ObservationEvent) -> Annotated:
         self.observations.append(event)
+        # Seen in /proc as zombies: not released by then, however late that is told.
+        for host_pid in event.values.get("zombie_host_pids", ()):
+            state = self.table.by_host_pid(host_pid)
+            if state is not None and state.exit_ns is not None:
+                state.note_presence(event.boot_ns, is_alive=False)
         return Annotated(event)
 
     def _on_loss(self, event: LossEvent) -> Annotated:

@@ -106,15 +106,21 @@ class ProcEvidence:
 
     def _parents(self, until_ns: int) -> Iterator[ObservationEvent]:
         told = self._told["parent"]
-        for key in _older(self._dead_since, until_ns):
+        old = _older(self._dead_since, until_ns)
+        for key in old:
             state = self._correlator.table.get(key) if self._correlator is not None else None
             parent = responsible_for(state) if state is not None else None
             if parent is None or parent in told or len(told) >= _MOST:
                 continue
             told.add(parent)
+            # What is a zombie after this instant was one at it.
+            read_ns = boot_now_ns()
             values = _read_parent(parent)
             if values is not None:
-                yield ObservationEvent(boot_now_ns(), "proc", parent, values)
+                values["zombie_host_pids"] = [
+                    one.host_pid for one in old[:_MOST] if _is_zombie_of(one, parent)
+                ]
+                yield ObservationEvent(read_ns, "proc", parent, values)
 
     def _leaders(self, until_ns: int) -> Iterator[ObservationEvent]:
         told = self._told["threads"]
@@ -147,6 +153,20 @@ def _older(since: Mapping[ProcessKey, int], until_ns: int) -> list[ProcessKey]:
 
 def _is_same(start_boot_ns: int, key: ProcessKey) -> bool:
     return not key.start_boot_ns or abs(start_boot_ns - key.start_boot_ns) <= _TICK_NS
+
+
+def _is_zombie_of(key: ProcessKey, parent: ProcessKey) -> bool:
+    directory = open_process(key.host_pid)
+    if directory is None:
+        return False
+    with directory:
+        status = directory.status()
+    return (
+        status is not None
+        and status.is_zombie
+        and status.parent_host_pid == parent.host_pid
+        and _is_same(status.start_boot_ns, key)
+    )
 
 
 def _read_parent(key: ProcessKey) -> dict[str, Any] | None:
