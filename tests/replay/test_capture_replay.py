@@ -74,6 +74,9 @@ class MadeSource:
     def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
         return self._batches.pop(0) if self._batches else self._batches_end[:0]
 
+    def finish(self) -> npt.NDArray[np.void]:
+        return self.read(0.0)
+
     def take_losses(self) -> Mapping[str, int]:
         if len(self._batches) <= 3:
             losses, self._losses = self._losses, {}

@@ -35,6 +35,9 @@ class Source(Protocol):
     def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
         """Drain what is there."""
 
+    def finish(self) -> npt.NDArray[np.void]:
+        """Drain for the last time; what is dead and gone is told to be released."""
+
     def take_losses(self) -> Mapping[str, int]:
         """Give the losses since the last call, by kind."""
 
@@ -108,17 +111,22 @@ class Intake:
 
     def pull(self) -> None:
         """Empty the ring."""
-        if self._backlog_records > _MAX_BACKLOG:
-            return
+        if self._backlog_records <= _MAX_BACKLOG:
+            # The clock first: what is stamped before it has its place by now.
+            began_ns = self._clock()
+            self._take_in(self._source.read(0.0), began_ns)
+
+    def finish(self) -> None:
+        """Empty the ring for the last time, and hold nothing back any longer."""
         began_ns = self._clock()
-        records = self._without_strangers(self._source.read(0.0))
+        self._take_in(self._source.finish(), began_ns)
+        self._keep(self._order.flush())
+
+    def _take_in(self, batch: npt.NDArray[np.void], began_ns: int) -> None:
+        records = self._without_strangers(batch)
         if len(records):
             self._peek(records)
         self._keep(self._order.push(records, began_ns))
-
-    def flush(self) -> None:
-        """Hold nothing back any longer."""
-        self._keep(self._order.flush())
 
     def take_chunk(self) -> npt.NDArray[np.void]:
         """Take the oldest records of the backlog, a bounded number of them."""

@@ -339,8 +339,7 @@ class Trace:
         while time.monotonic() < until_s:
             time.sleep(_BATCH_S)
             self._drain(until_s=until_s)
-        self._intake.pull()
-        self._intake.flush()
+        self._intake.finish()
         # What a storm does from here on was not asked for, nor what is lost of it.
         lost = self._intake.take_losses()
         self._work_off_backlog(until_s=None)
