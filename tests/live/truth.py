@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.live.exit_oracle import ExitOracle
-from tests.live.waiting import wait_for
+from tests.live.waiting import PATIENCE, wait_for
 from tests.live.workloads import workload
 from tests.live.zomtrace_process import Json, Result, Zomtrace, raw_status
 from tracer.kernel.netlink import ConnectorExit
@@ -119,6 +119,9 @@ def play(
     argv = tuple(word.replace("{}", binary) for word in argv)
     truth = Truth(truth_path)
     env = {**os.environ, "ZT_TRUTH": str(truth_path)}
+    if "--min-zombie" not in options:
+        # A second is long for a zombie only where a program runs at full speed.
+        options = (*options, "--min-zombie", str(PATIENCE))
     with ExitOracle() as oracle:
         with Zomtrace("run", *options, "--", *argv, env=env) as trace:
             if stops:

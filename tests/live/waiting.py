@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+PATIENCE = float(os.environ.get("ZOMTRACE_PATIENCE", "1"))
+"""What all deadlines here are multiplied with: more than 1 for emulated machines."""
 
 
 def wait_for(read: Callable[[], T | None], what: str, *, within_s: float = 10.0) -> T:
@@ -20,6 +24,7 @@ def wait_for(read: Callable[[], T | None], what: str, *, within_s: float = 10.0)
     Raises:
         AssertionError: The deadline passed.
     """
+    within_s *= PATIENCE
     deadline = time.monotonic() + within_s
     while True:
         value = read()

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.live.waiting import PATIENCE
+
 Json = dict[str, Any]
 
 KINDS = frozenset({
@@ -29,8 +31,6 @@ COMMON_KEYS = (
     "pidns_inum", "cgroup_id", "container_id", "container_name",
 )  # fmt: skip
 STOP_COUNTS = ("sigkilled", "signalled", "exited", "already_zombie", "survived")
-PATIENCE = float(os.environ.get("ZOMTRACE_PATIENCE", "1"))
-"""What all deadlines here are multiplied with: more than 1 for emulated machines."""
 _RFC3339_UTC_NS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
