@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matrix.catalogue import CHECKOUT
@@ -21,7 +21,9 @@ _TIMED_OUT = 124
 _PYTHON = CHECKOUT / ".venv" / "bin" / "python"
 
 
-def pytest_here(arguments: Sequence[str], timeout_s: float) -> Outcome:
+def pytest_here(
+    arguments: Sequence[str], *, environment: Mapping[str, str], timeout_s: float
+) -> Outcome:
     """Run pytest on the running kernel, as root, and report as a guest does.
 
     Raises:
@@ -44,7 +46,7 @@ def pytest_here(arguments: Sequence[str], timeout_s: float) -> Outcome:
                     **os.environ,
                     "ZOMTRACE_GUEST_RESULTS": str(results),
                     "PATH": path,
-                    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                    **environment,
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -38,8 +38,20 @@ PYTEST_OPTIONS = (
     "-p",
     "tests.kernel.guest",
 )
-# No plugin but those named: finding the others takes a guest seconds.
-_PYTEST = ("env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "python3", "-m", "pytest", *PYTEST_OPTIONS)
+PYTEST_ENVIRONMENT = {
+    # No plugin but those named: finding the others takes a guest seconds.
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    # What every kernel here has: a test that misses it fails, it is not skipped.
+    "ZOMTRACE_REQUIRE": "root,bpf,busybox,kprobes,pids,runc,tini,unshare,zomtrace",
+}
+_PYTEST = (
+    "env",
+    *(f"{name}={value}" for name, value in PYTEST_ENVIRONMENT.items()),
+    "python3",
+    "-m",
+    "pytest",
+    *PYTEST_OPTIONS,
+)
 
 
 @dataclass(slots=True)
@@ -101,6 +113,7 @@ class TestRun:
         for kind in kinds:
             outcome = pytest_here(
                 [*PYTEST_OPTIONS, *kind.tests, *self.pytest_arguments],
+                environment=PYTEST_ENVIRONMENT,
                 timeout_s=kind.timeout_s,
             )
             self._releases[HERE] = outcome.release
