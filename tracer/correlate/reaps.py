@@ -122,6 +122,9 @@ def _by_notifications(
     if last.nocldwait and not _is_tracers(last, state) and last.signo == SIGCHLD:
         # Told, and released at once by who told: itself, or who handed it on.
         return _Release(last.by, is_auto=True)
+    if parent is None and _is_tracers(last, state) and last.holder != state.original_parent:
+        # It handed it on, unheard of, or died of it.
+        return _Release(None, None)
     if parent is None or parent == last.holder:
         return _Release(last.holder, is_auto=False)
     return _handed_on_in_silence(event, state, parent, last.holder, world)
@@ -131,6 +134,9 @@ def _of_nobody_told(
     event: ReapEvent, state: ProcessState, parent: ProcessKey | None, world: World
 ) -> _Release:
     zombie = state.zombie
+    if state.exit_ns is None:
+        # Its end is lost, and with it what its parent was to be told by.
+        return _Release(None, None)
     was_told_before = (
         zombie is not None and zombie.begin_precision is Precision.LOWER_BOUND
     ) or state.exit_signo == 0
@@ -142,8 +148,6 @@ def _of_nobody_told(
         if parent is None or parent == state.original_parent:
             return _Release(parent, is_auto=False if parent is not None else None)
         return _handed_on_in_silence(event, state, parent, state.original_parent, world)
-    if state.exit_ns is None:
-        return _Release(None, None)
     if state.exit_signo == SIGCHLD and state.tracer_host_pid is None:
         return _Release(state.key, is_auto=True, rests_on_silence=True)
     return _Release(None, None)

@@ -221,11 +221,13 @@ class ProcessState:
             return False
         if self.gone_by_ns is not None and self.gone_by_ns <= boot_ns:
             return True
-        if reap.kind is ReapKind.AUTO and self.zombie is not None and not self.zombie.holdings:
-            return True
         zombie = self.zombie
-        was_lying = zombie is not None and (
-            zombie.begin_precision is Precision.LOWER_BOUND
-            or boot_ns - zombie.begin_ns >= RCU_SLACK_NS
+        was_lying = (
+            zombie is not None
+            and reap.kind is not ReapKind.AUTO
+            and (
+                zombie.begin_precision is Precision.LOWER_BOUND
+                or boot_ns - zombie.begin_ns >= RCU_SLACK_NS
+            )
         )
         return not was_lying and reap.boot_ns - RCU_SLACK_NS <= boot_ns

@@ -203,8 +203,12 @@ def _may_be_released(world: World, state: ProcessState) -> bool:
     """Whether it may be gone for all that is known: the records of that were lost."""
     losses, since_ns = world.losses, state.seen_until_ns
     is_lost = losses.any_between(since_ns, None, ("free",))
-    # With kprobes two records tell of a release.
-    if is_lost and world.is_hooked("reap"):
+    # With kprobes two records tell of a release, but for that of a main thread that
+    # ended first: its last thread releases it without release_task being entered.
+    may_be_leader = state.leader_exit_ns is not None or losses.any_between(
+        state.born_ns, state.exit_ns, ("exit",)
+    )
+    if is_lost and world.is_hooked("reap") and not may_be_leader:
         return losses.any_between(since_ns, None, ("reap",))
     return is_lost
 
