@@ -14,6 +14,16 @@ from pathlib import Path
 
 import pytest
 
+try:
+    from hypothesis import settings
+except ModuleNotFoundError:
+    # A guest that runs the kernel tests alone may be without.
+    pass
+else:
+    # A busy machine is no fault of what is tested.
+    settings.register_profile("no-deadline", deadline=None)
+    settings.load_profile("no-deadline")
+
 _LIVE = Path(__file__).parent / "live"
 _NO_REASON = {"", "unconditional skip", "<Skipped instance>", "<Skipped ''>"}
 _SKIPPED = re.compile(r"^Skipped(?:: )?")
