@@ -116,6 +116,7 @@ class Proc:
     had_leader_alone: bool = False
     exit_signal_seen: bool = False
     oom_t: int | None = None
+    is_parent_lost: bool = False
     last_exit_signal: int = CHLD
 
     @property

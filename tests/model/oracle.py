@@ -137,6 +137,7 @@ class Oracle:
             not proc.exit_signal_seen
             or proc.last_exit_signal == 0
             or (proc.zombie_t or 0) < self.attached_ns
+            or proc.is_parent_lost
         )
         unknown = one.reap_kind is ReapKind.UNKNOWN and (
             self.is_lossy or is_untold or (proc.zombie_t or 0) < self.attached_ns

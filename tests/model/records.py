@@ -281,6 +281,7 @@ class Recorder:
         choice = self._rng.random()
         if choice < 0.3:
             return plain
+        proc.is_parent_lost = True
         if choice < 0.6 or not younger:
             fields.update(parent_host_pid=self._rng.randrange(1, 1 << 22),
                           parent_start_boot_ns=self._rng.randrange(1, 1 << 60),

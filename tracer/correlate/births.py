@@ -36,6 +36,8 @@ def note_process(world: World, event: ProcessEvent) -> Annotated | None:
             # Of a signal that was sent before tracing began.
             state.cause = Cause.UNKNOWN
         state.zombie = ZombieState(event.boot_ns, Precision.LOWER_BOUND)
+        if state.original_parent is not None and event.tracer_host_pid is None:
+            world.table.hand_to(state, state.original_parent, None)
         for scope in state.led:
             scope.init_exit_ns = scope.init_notified_ns = event.boot_ns
     elif event.live_threads == 0:

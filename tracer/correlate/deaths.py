@@ -119,9 +119,17 @@ def _notified_child(world: World, event: SignalEvent) -> ProcessState | None:
         if child is None and told.pidns_level == 0:
             child = table.by_host_pid(event.si_pid)
         if child is None:
-            child = table.only_zombie_of(event.actor.key)
-            if child is not None and _has_other_number(child, event):
-                child = None
+            # It numbers the zombie as a namespace in between does.
+            candidates = [
+                one
+                for one in table.zombies_of(event.actor.key)
+                if not _has_other_number(one, event)
+            ]
+            if len(candidates) == 1:
+                child = candidates[0]
+            for one in candidates if child is None else ():
+                if one.zombie is not None:
+                    one.zombie.may_be_told = True
     if child is None or child.is_released:
         return None
     # It tells of its own end, or whoever had to reap it hands it on.
@@ -157,7 +165,7 @@ def _tell(world: World, event: SignalEvent, child: ProcessState) -> None:
         return
     if is_own and not zombie.holdings and zombie.begin_precision is Precision.UPPER_BOUND:
         zombie.begin_ns, zombie.begin_precision = event.boot_ns, Precision.EXACT
-    world.table.hand_to(child, event.process.key, zombie.holder)
+    world.table.hand_to(child, event.process.key, zombie.holder or child.original_parent)
     is_first_parent = event.process.key == child.snapshot.parent_key
     sigchld = _SIGCHLD_BY_DISPOSITION.get(
         event.disposition, child.parent_sigchld if is_first_parent else SigchldAction.UNKNOWN

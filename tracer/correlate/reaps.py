@@ -93,9 +93,6 @@ def _final_parent(event: ReapEvent, state: ProcessState, world: World) -> Proces
     if parent is not None and parent.start_boot_ns <= state.key.start_boot_ns:
         if event.actor is not None or world.table.is_known(parent):
             return parent
-    holding = _last_holding(state)
-    if holding is not None and not _is_tracers(holding, state):
-        return holding.holder
     return None
 
 
@@ -122,8 +119,8 @@ def _by_notifications(
     if last.nocldwait and not _is_tracers(last, state) and last.signo == SIGCHLD:
         # Told, and released at once by who told: itself, or who handed it on.
         return _Release(last.by, is_auto=True)
-    if parent is None and _is_tracers(last, state) and last.holder != state.original_parent:
-        # It handed it on, unheard of, or died of it.
+    if parent is None and not _is_surely_there(last.holder, state, world):
+        # It reaped it and died, or died and handed it on to one that ignores it.
         return _Release(None, None)
     if parent is None or parent == last.holder:
         return _Release(last.holder, is_auto=False)
@@ -167,7 +164,8 @@ def _handed_on_in_silence(
         if heir == state.original_parent:
             return _Release(heir, is_auto=False)
         return _Release(None, None)
-    if _would_be_seen(state, heir, former, world):
+    may_be_told = state.zombie is not None and state.zombie.may_be_told
+    if not may_be_told and _would_be_seen(state, heir, former, world):
         return _Release(former, is_auto=True, rests_on_silence=True)
     if event.parent_sigchld in (SigchldAction.CAUGHT, SigchldAction.DEFAULT):
         return _Release(heir, is_auto=False)
@@ -212,12 +210,21 @@ def _note_presence(state: ProcessState, parent: ProcessKey | None, world: World)
         state.note_presence(father.exit_ns, is_alive=False)
 
 
-def _last_holding(state: ProcessState) -> Holding | None:
-    return state.zombie.holdings[-1] if state.zombie is not None and state.zombie.holdings else None
+def _is_surely_there(holder: ProcessKey, state: ProcessState, world: World) -> bool:
+    """Whether who was told last cannot have handed a zombie on since."""
+    if any(scope.init == holder for scope in state.scopes if not scope.is_shared):
+        # An init waits until its last child is gone.
+        return True
+    told = world.table.get(holder)
+    return told is not None and told.is_alive and not _is_tracer(holder, state)
 
 
 def _is_tracers(holding: Holding, state: ProcessState) -> bool:
-    return state.tracer_host_pid is not None and holding.holder.host_pid == state.tracer_host_pid
+    return _is_tracer(holding.holder, state)
+
+
+def _is_tracer(holder: ProcessKey, state: ProcessState) -> bool:
+    return state.tracer_host_pid is not None and holder.host_pid == state.tracer_host_pid
 
 
 def _duration(

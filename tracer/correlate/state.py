@@ -46,11 +46,13 @@ class ZombieState:
     """The time between a process's end and its release.
 
     ``holdings`` is empty where nobody was told, or where that was not seen.
+    ``may_be_told``: a notification was seen that may be of this one or another.
     """
 
     begin_ns: int
     begin_precision: Precision
     holdings: list[Holding] = field(default_factory=list)
+    may_be_told: bool = False
 
     @property
     def holder(self) -> ProcessKey | None:

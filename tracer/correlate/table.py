@@ -109,10 +109,9 @@ class ProcessTable:
         self._drop_zombie(state, former)
         self._zombies_of.setdefault(holder, {})[state.key] = state
 
-    def only_zombie_of(self, holder: ProcessKey | None) -> ProcessState | None:
-        """The zombie that a process has to reap, if it is one alone."""
-        zombies = self._zombies_of.get(holder) if holder is not None else None
-        return next(iter(zombies.values())) if zombies is not None and len(zombies) == 1 else None
+    def zombies_of(self, holder: ProcessKey | None) -> list[ProcessState]:
+        """The zombies that a process has to reap."""
+        return list(self._zombies_of.get(holder, {}).values()) if holder is not None else []
 
     def release(self, state: ProcessState) -> None:
         """Forget the pids of a released process: they may be reused now."""
@@ -123,7 +122,8 @@ class ProcessTable:
             where = (snapshot.pidns_inum, snapshot.ns_pid)
             if self._current_by_ns_pid.get(where) == snapshot.key:
                 del self._current_by_ns_pid[where]
-        self._drop_zombie(state, state.zombie.holder if state.zombie is not None else None)
+        if state.zombie is not None:
+            self._drop_zombie(state, state.zombie.holder or state.original_parent)
 
     def _drop_zombie(self, state: ProcessState, holder: ProcessKey | None) -> None:
         zombies = self._zombies_of.get(holder) if holder is not None else None
