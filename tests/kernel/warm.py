@@ -19,12 +19,21 @@ from typing import Any
 
 from tracer.kernel.btf import libbpf
 from tracer.kernel.loader import LoadedPrograms, LoadJob
+from tracer.kernel.maps import program_misses
 from tracer.kernel.plan import kprobes_unavailable
 from tracer.kernel.ring import RingReader
 from tracer.kernel.source import HOST_RING_BYTES, TARGET_RING_BYTES
 from tracer.wire.layout import RECORD
 
 _SIZES = frozenset({TARGET_RING_BYTES, HOST_RING_BYTES})
+
+
+_MISSED_BEFORE: dict[int, int] = {}
+"""Descriptor of a lent program -> runs it had missed when it was lent."""
+
+
+def _missed_since(fd: int) -> int:
+    return program_misses(fd) - _MISSED_BEFORE.get(fd, 0)
 
 
 class WarmSets:
@@ -89,6 +98,9 @@ class Lent:
         """The programs and maps, by descriptors of the borrower's own."""
         copies = {fd: os.dup(fd) for fd in self._warm._fds}
         lock, self._lock = self._lock, -1
+        # The kernel counts these for as long as a program lives.
+        for fd in self._warm.programs.values():
+            _MISSED_BEFORE[copies[fd]] = program_misses(fd)
         return replace(
             self._warm,
             programs={name: copies[fd] for name, fd in self._warm.programs.items()},
