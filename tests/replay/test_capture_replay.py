@@ -45,14 +45,19 @@ def replay(path: Path, **options: object) -> Report:
 
 
 class MadeSource:
-    """Gives the made-up host's records as the kernel side would."""
+    """Gives the made-up host's records as the kernel side would, some at a time."""
 
     def __init__(self, host: MadeHost, losses: Mapping[str, int] | None = None) -> None:
         self._batches = list(host.records(at_once=30))
         self._batches_end = self._batches[-1]
         self._losses = dict(losses or {})
         self._fd = os.eventfd(1)
+        self._given_out = 0
         self.seeds = 0
+
+    def happen(self, batches: int) -> None:
+        """Let so many more batches be in the ring."""
+        self._given_out += batches
 
     def set_filter(self, kernel_filter: KernelFilter) -> None:
         assert kernel_filter.everything
@@ -72,7 +77,10 @@ class MadeSource:
         return inits if self.seeds == 1 else inits[:0]
 
     def read(self, timeout_s: float | None) -> npt.NDArray[np.void]:
-        return self._batches.pop(0) if self._batches else self._batches_end[:0]
+        if self._given_out == 0 or not self._batches:
+            return self._batches_end[:0]
+        self._given_out -= 1
+        return self._batches.pop(0)
 
     def finish(self) -> npt.NDArray[np.void]:
         return self.read(0.0)
@@ -115,6 +123,7 @@ def trace_into(path: str, **options: object) -> tuple[Report, Recorder, MadeSour
 
         def look() -> None:
             trace.tell(ObservationEvent(BEGIN_NS, "made", None, {"left": len(source._batches)}))
+            source.happen(batches=10)
             if source.is_empty:
                 trace.end("all given")
             trace.schedule.after(0.01, look)
