@@ -123,7 +123,7 @@ def trace_into(path: str, **options: object) -> tuple[Report, Recorder, MadeSour
 
         def look() -> None:
             trace.tell(ObservationEvent(BEGIN_NS, "made", None, {"left": len(source._batches)}))
-            source.happen(batches=10)
+            source.happen(batches=1)
             if source.is_empty:
                 trace.end("all given")
             trace.schedule.after(0.01, look)
