@@ -123,6 +123,23 @@ def test_released_in_a_teardown_is_teardown_even_if_auto(kprobes: bool) -> None:
     )  # fmt: skip
 
 
+@BOTH
+def test_zombie_that_an_init_held_as_its_tracer_may_end_with_its_father(kprobes: bool) -> None:
+    # The init hands it on before the teardown; its father dies in it and releases it,
+    # as the heir ignores SIGCHLD by then. Its pointer to the father dangles.
+    events: list[Event] = [
+        a_seed(102), a_seed(103, process=a_process(103, parent=102)),
+        an_exit(T, 103, parent=102, tracer=INIT, exit_signo=0), a_notice(T + 1, 103),
+        an_exit(T + 30, INIT), a_teardown_kill(T + 31, 102),
+        a_teardown_kill(T + 31.1, 103, **to_the_dead()), an_exit(T + 32, 102, signo=KILL),
+        a_notice(T + 32.5, 102),
+    ]  # fmt: skip
+    told = [a_reap(T + 32.2, 103, by=102, exiting=True)] if kprobes else []
+    free = a_free(T + 60, 103, parent=9999, parent_start_boot_ns=1 << 59)
+    one = process(report_of(*events, *told, free), 103)
+    assert (one.reap_kind, one.reaper_host_pid) == (ReapKind.TEARDOWN, 102 if kprobes else None)
+
+
 def test_zombie_the_teardown_did_not_signal_had_been_reaped_before() -> None:
     report = report_of(
         a_seed(101), a_seed(102), an_exit(T - 5), a_notice(T - 4), an_exit(T, INIT),

@@ -212,11 +212,14 @@ def _note_presence(state: ProcessState, parent: ProcessKey | None, world: World)
 
 def _is_surely_there(holder: ProcessKey, state: ProcessState, world: World) -> bool:
     """Whether who was told last cannot have handed a zombie on since."""
+    if _is_tracer(holder, state) and holder != state.original_parent:
+        # A tracer hands it on as it dies, an init before it takes its namespace down.
+        return False
     if any(scope.init == holder for scope in state.scopes if not scope.is_shared):
         # An init waits until its last child is gone.
         return True
     told = world.table.get(holder)
-    return told is not None and told.is_alive and not _is_tracer(holder, state)
+    return told is not None and told.is_alive
 
 
 def _is_tracers(holding: Holding, state: ProcessState) -> bool:
