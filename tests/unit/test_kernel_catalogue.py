@@ -7,12 +7,13 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.live.require import require_program
+from tests.live.require import require, require_program
 
 _ROOT = Path(__file__).parent.parent.parent
 _MATRIX = _ROOT / "scripts" / "kernel-matrix"
@@ -140,19 +141,55 @@ def test_an_archive_is_what_cpio_reads(tmp_path: Path) -> None:
     assert (tmp_path / "empty").read_bytes() == b""
 
 
-def test_the_vagrantfile_is_valid(tmp_path: Path) -> None:
-    vagrant = require_program("vagrant", "vagrant")
-    done = subprocess.run(
-        [vagrant, "validate", "--ignore-provider"],
-        cwd=_ROOT / "vagrant",
-        env={
-            **os.environ,
-            "HOME": str(tmp_path),
-            "VAGRANT_HOME": str(tmp_path / "home"),
-            "VAGRANT_DOTFILE_PATH": str(tmp_path / "dotfile"),
+@dataclass(frozen=True, slots=True)
+class Vagrant:
+    """The real one, with nothing of its user's and nothing from the network."""
+
+    program: Path
+    directory: Path
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        bare = {name: value for name, value in os.environ.items() if "VAGRANT" not in name}
+        own = {
+            "HOME": str(self.directory),
+            "VAGRANT_HOME": str(self.directory / "home"),
+            "VAGRANT_DOTFILE_PATH": str(self.directory / "dotfile"),
             "VAGRANT_CHECKPOINT_DISABLE": "1",
-        },
-        capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+        }
+        return subprocess.run(
+            [self.program, *arguments],
+            cwd=_ROOT / "vagrant", env=bare | own | environment,
+            capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def vagrant(tmp_path_factory: pytest.TempPathFactory) -> Vagrant:
+    program = require_program("vagrant", "vagrant")
+    return Vagrant(program, tmp_path_factory.mktemp("vagrant"))
+
+
+@pytest.mark.parametrize("emulate", ["", "1"], ids=["accelerated", "emulated"])
+def test_the_vagrantfile_is_valid_for_libvirt(vagrant: Vagrant, emulate: str) -> None:
+    plugins = vagrant("plugin", "list").stdout
+    require("vagrant", "vagrant-libvirt" in plugins, "it has no plugin vagrant-libvirt")
+    done = vagrant("validate", VAGRANT_DEFAULT_PROVIDER="libvirt", ZOMTRACE_VAGRANT_EMULATE=emulate)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "validated successfully" in done.stdout
+
+
+def test_the_vagrantfile_is_valid_for_virtualbox(vagrant: Vagrant, tmp_path: Path) -> None:
+    # All that Vagrant asks of VirtualBox before it validates is its version.
+    manage = tmp_path / "VBoxManage"
+    manage.write_text("#!/bin/sh\necho 7.0.10r158379\n")
+    manage.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = vagrant("validate", VAGRANT_DEFAULT_PROVIDER="virtualbox", PATH=path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_vagrantfile_has_a_machine_for_each_release(vagrant: Vagrant) -> None:
+    done = vagrant("status", "--machine-readable", VAGRANT_DEFAULT_PROVIDER="libvirt")
+    machines = {
+        words[1] for line in done.stdout.splitlines() if (words := line.split(","))[2] == "metadata"
+    }
+    assert machines == {"bookworm", "trixie", "forky"}, done.stdout + done.stderr

@@ -119,7 +119,7 @@ def test_fedora_gets_its_own_package_names(checkout: Checkout) -> None:
     release = _without_packages(checkout, ["python3-bcc", "tini"])
     checkout.run("setup", "--test", ZOMTRACE_OS_RELEASE=release)
     assert checkout.called()[-1] == (
-        "dnf -y --setopt=install_weak_deps=False install busybox containerd crun gcc"
+        "dnf -y --setopt=install_weak_deps=False install busybox containerd crun docker-cli gcc"
         " glibc-devel glibc-static moby-engine podman python3 python3-bcc python3-pip runc tini"
         " util-linux"
     )
@@ -137,6 +137,31 @@ def test_a_derivative_is_taken_for_what_it_derives_from(checkout: Checkout) -> N
         call.endswith("install --no-install-recommends python3-bpfcc python3-venv util-linux")
         for call in checkout.called()
     )
+
+
+@pytest.mark.parametrize(
+    ("offered", "environment", "wanted"),
+    [(True, {}, True), (False, {}, False), (True, {"ZOMTRACE_KERNELS": "here"}, False)],
+    ids=["offered", "not offered", "in a machine Vagrant made"],
+)
+def test_vagrant_is_installed_where_it_can_be_and_is_of_use(
+    checkout: Checkout, offered: bool, environment: dict[str, str], wanted: bool
+) -> None:
+    checkout.program("dpkg-query", prints="installed python3")
+    checkout.program("apt-get", status=100, prints="E: Unable to locate package")
+    checkout.program("apt-cache", status=0 if offered else 100)
+    for name in ("tee", "chmod", "rm"):
+        checkout.program(name)
+    # The system's programs, but for its Vagrant.
+    for program in Path("/usr/bin").iterdir():
+        if program.name != "vagrant" and not (checkout.stand_ins / program.name).exists():
+            (checkout.stand_ins / program.name).symlink_to(program)
+    release = checkout.os_release(_MINT)
+    path = str(checkout.stand_ins)
+    checkout.run("setup", "--test", ZOMTRACE_OS_RELEASE=release, **{"PATH": path, **environment})
+    installs = [call for call in checkout.called() if " install " in call]
+    assert installs
+    assert all(call.endswith(" vagrant vagrant-libvirt") == wanted for call in installs)
 
 
 def test_what_failed_is_shown_with_the_end_of_the_log(checkout: Checkout) -> None:
