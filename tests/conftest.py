@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -23,6 +24,10 @@ else:
     # A busy machine is no fault of what is tested.
     settings.register_profile("no-deadline", deadline=None)
     settings.load_profile("no-deadline")
+
+# Programs compiled by a test are not for the next trace of this machine's user.
+_compiled = tempfile.TemporaryDirectory(prefix="zomtrace-compiled-")
+os.environ["ZOMTRACE_CACHE"] = f"{_compiled.name}/programs"
 
 _LIVE = Path(__file__).parent / "live"
 _NO_REASON = {"", "unconditional skip", "<Skipped instance>", "<Skipped ''>"}

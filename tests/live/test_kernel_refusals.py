@@ -66,7 +66,7 @@ def test_without_capabilities_it_is_a_matter_of_privilege() -> None:
 
 def test_without_bcc_the_package_is_named(tmp_path: Path) -> None:
     (tmp_path / "bcc.py").write_text("raise ImportError('no module of that name')\n")
-    name, code, message, hint = attempt(env={"PYTHONPATH": str(tmp_path)})
+    name, code, message, hint = attempt(env={"PYTHONPATH": str(tmp_path), "ZOMTRACE_CACHE": ""})
     assert (name, code) == ("BpfUnavailableError", 69)
     assert message == "BCC cannot be imported: no module of that name"
     assert "python3-bpfcc" in str(hint)
@@ -74,7 +74,7 @@ def test_without_bcc_the_package_is_named(tmp_path: Path) -> None:
 
 def test_a_bcc_that_is_something_else_is_told(tmp_path: Path) -> None:
     (tmp_path / "bcc.py").write_text("CUBIC_LATTICE = 1\n")
-    name, code, message, hint = attempt(env={"PYTHONPATH": str(tmp_path)})
+    name, code, message, hint = attempt(env={"PYTHONPATH": str(tmp_path), "ZOMTRACE_CACHE": ""})
     assert (name, code) == ("BpfUnavailableError", 69)
     assert "BCC cannot be imported" in str(message)
     assert "PyPI" in str(hint)
@@ -150,19 +150,21 @@ def test_what_does_not_compile_is_told_with_file_and_line(
 
 
 def test_a_compiling_process_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with BpfSource(everything=True) as source:
+    with BpfSource(everything=True, fresh=True) as source:
         source.start()
         assert source._job is not None
-        source._job._child.kill()
+        assert source._job._child is not None
+        source._job._child._child.kill()
         with pytest.raises(BpfUnavailableError, match="ended with status -9"):
             source.set_filter(KernelFilter(everything=True))
 
 
 def test_a_source_that_was_started_can_be_closed_at_once() -> None:
-    source = BpfSource(everything=True)
+    source = BpfSource(everything=True, fresh=True)
     source.start()
     assert source._job is not None
-    child = source._job._child
+    assert source._job._child is not None
+    child = source._job._child._child
     source.close()
     assert child.returncode is not None
 

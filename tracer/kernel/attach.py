@@ -7,9 +7,9 @@ import os
 import platform
 
 from tracer.kernel.btf import libbpf
+from tracer.kernel.image import BPF_TRACE_ITER
 from tracer.kernel.plan import KPROBE_PMU, Attach, Candidate
 
-_BPF_TRACE_ITER = 28
 _SYS_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 _PERF_FLAG_FD_CLOEXEC = 8
 _PERF_EVENT_IOC_ENABLE = 0x2400
@@ -54,7 +54,7 @@ def attach(candidate: Candidate, program_fd: int) -> int:
     if candidate.attach is Attach.RAW_TRACEPOINT:
         return _checked(libbpf().bpf_raw_tracepoint_open(candidate.point.encode(), program_fd))
     if candidate.attach is Attach.ITERATOR:
-        return _checked(libbpf().bpf_link_create(program_fd, 0, _BPF_TRACE_ITER, None))
+        return _checked(libbpf().bpf_link_create(program_fd, 0, BPF_TRACE_ITER, None))
     return _attach_kprobe(
         candidate.point, program_fd, is_return=candidate.attach is Attach.KRETPROBE
     )

@@ -19,13 +19,15 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tracer.errors import ZomtraceError
-from tracer.kernel import plan, view
+from tracer.kernel import image, plan, view
 from tracer.kernel.btf import KernelBtf
+from tracer.kernel.maps import map_shape
+from tracer.kernel.store import ProgramStore, StoredSet
 
 _HEADERS = (
     "zt_event.h",
@@ -37,6 +39,8 @@ _HEADERS = (
     "zt_probe.h",
 )
 _MAPS = ("zt_events", "zt_config", "zt_pidns", "zt_cgroups", "zt_tracked", "zt_drops")
+_INNER_MAPS = ("zt_tracked_pids", "zt_scratch")
+"""Which the programs alone use."""
 
 # enum bpf_prog_type
 _PROGRAM_TYPES = {
@@ -72,7 +76,8 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
 
     Args:
         options: ``bpf_directory``, ``ring_pages``, ``tracked_max``,
-            ``cgroup_v1``, ``kprobes_refused``.
+            ``cgroup_v1``, ``kprobes_refused``; with ``store`` (a directory)
+            and ``digest`` what was compiled is kept there.
 
     Returns:
         The answer for the parent, and the descriptors it refers to by index.
@@ -133,8 +138,11 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         maps[name] = len(fds)
         fds.append(libbcc.bpf_table_fd(module.module, name.encode()))
     loaded = time.monotonic()
+    named_features = {**asdict(features), "functions": sorted(features.functions)}
+    if options["store"] is not None and not refused:
+        _keep(options, module, candidates, named_features)
     answer = {
-        "features": {**asdict(features), "functions": sorted(features.functions)},
+        "features": named_features,
         "programs": programs,
         "refused": refused,
         "logs": logs,
@@ -147,6 +155,36 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         },
     }
     return answer, fds
+
+
+def _keep(
+    options: dict[str, Any],
+    module: Any,
+    candidates: Iterable[plan.Candidate],
+    features: dict[str, Any],
+) -> None:
+    """Keep what was compiled for the next time; what went wrong goes to the log."""
+    from bcc.libbcc import lib as libbcc
+
+    try:
+        tables = {
+            libbcc.bpf_table_fd(module.module, name.encode()): name
+            for name in (*_MAPS, *_INNER_MAPS)
+        }
+        programs = {}
+        for candidate in candidates:
+            code = image.take_code(
+                _PROGRAM_TYPES[candidate.attach], module.dump_func(candidate.program), tables
+            )
+            if candidate.attach is plan.Attach.ITERATOR:
+                code = replace(code, attach_btf_id=image.iterator_btf_id(candidate.point))
+            programs[candidate.program] = code
+        maps = {name: map_shape(fd) for fd, name in tables.items()}
+        ProgramStore(Path(options["store"])).keep(
+            options["digest"], StoredSet(features, image.ProgramImage(maps, programs))
+        )
+    except (OSError, LookupError) as error:
+        sys.stderr.write(f"the compiled programs are not kept: {error}\n")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Starts the process that compiles the BPF programs, and takes them over."""
+"""Gets the BPF programs into the kernel: compiled earlier, or now in another process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tracer.errors import BpfUnavailableError, PrivilegeError, ZomtraceError
 from tracer.kernel.maps import BpfMap
+from tracer.kernel.store import StoredSet, digest_of, users_store
 from tracer.kernel.view import KernelFeatures
 from tracer.wire.header import CONSTANTS, bpf_directory
 
@@ -69,23 +71,96 @@ class LoadedPrograms:
 
 
 class LoadJob:
-    """One run of the compiling process, from its start to its answer.
+    """The programs on their way into the kernel.
+
+    What was compiled before, for this kernel, from these sources, is loaded at
+    once. Else BCC compiles it, in a process of its own that goes on beside us.
 
     Args:
         ring_bytes: Size of the ring; a power of two, pages at least.
         cgroup_v1: Tell containers apart by cgroup v1's pids controller.
         kprobes_refused: Why no kprobe shall be loaded, or None.
+        fresh: Compile in any case, and keep nothing.
     """
 
-    def __init__(self, *, ring_bytes: int, cgroup_v1: bool, kprobes_refused: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        ring_bytes: int,
+        cgroup_v1: bool,
+        kprobes_refused: str | None,
+        fresh: bool = False,
+    ) -> None:
+        began = time.monotonic()
         self._ring_bytes = ring_bytes
-        options = {
-            "bpf_directory": str(bpf_directory()),
+        self._options: dict[str, Any] = {
             "ring_pages": ring_bytes // os.sysconf("SC_PAGESIZE"),
             "tracked_max": TRACKED_MAX,
             "cgroup_v1": cgroup_v1,
-            "kprobes_refused": kprobes_refused,
+            "kprobes": kprobes_refused is None,
         }
+        self._kprobes_refused = kprobes_refused
+        self._child: _CompilingProcess | None = None
+        store = None if fresh else users_store()
+        digest = None if store is None else digest_of(bpf_directory(), self._options)
+        self._store_options = {
+            "store": None if store is None or digest is None else str(store.directory),
+            "digest": digest,
+        }
+        self._stored = store.find(digest) if store is not None and digest is not None else None
+        self._find_s = time.monotonic() - began
+        if self._stored is None:
+            self._start_compiling()
+
+    def _start_compiling(self) -> None:
+        options = {
+            **self._options,
+            **self._store_options,
+            "bpf_directory": str(bpf_directory()),
+            "kprobes_refused": self._kprobes_refused,
+        }
+        self._child = _CompilingProcess(options)
+
+    def close(self) -> None:
+        """End the process if it still runs; may be called twice."""
+        if self._child is not None:
+            self._child.close()
+
+    def result(self) -> LoadedPrograms:
+        """Wait for the programs.
+
+        Raises:
+            PrivilegeError: The kernel does not let us load any.
+            BpfUnavailableError: BCC is missing, or the programs do not compile;
+                the whole of what was said is the exception's note.
+        """
+        if self._stored is not None:
+            try:
+                return self._load_stored(self._stored)
+            except OSError:
+                # The compiling way tells what the matter is.
+                self._start_compiling()
+        assert self._child is not None  # noqa: S101
+        return self._child.result(self._ring_bytes)
+
+    def _load_stored(self, stored: StoredSet) -> LoadedPrograms:
+        began = time.monotonic()
+        programs, map_fds = stored.image.load()
+        return LoadedPrograms(
+            features=_features(stored.features),
+            programs=programs,
+            refused={},
+            maps=_maps(map_fds, self._ring_bytes),
+            log="",
+            seconds={"find": self._find_s, "load": time.monotonic() - began},
+            _fds=[*programs.values(), *map_fds.values()],
+        )
+
+
+class _CompilingProcess:
+    """One run of :mod:`tracer.kernel.load_child`, from its start to its answer."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
         self._log_fd = os.memfd_create("zomtrace-bpf-log")
         self._socket, theirs = socket.socketpair()
         with theirs:
@@ -117,14 +192,8 @@ class LoadJob:
             os.close(self._log_fd)
             self._log_fd = -1
 
-    def result(self) -> LoadedPrograms:
-        """Wait for the programs.
-
-        Raises:
-            PrivilegeError: The kernel does not let us load any.
-            BpfUnavailableError: BCC is missing, or the programs do not compile;
-                the whole of what was said is the exception's note.
-        """
+    def result(self, ring_bytes: int) -> LoadedPrograms:
+        """Wait for the answer; raises as :meth:`LoadJob.result`."""
         self._socket.settimeout(_ANSWER_TIMEOUT_S)
         try:
             payload, fds, _, _ = socket.recv_fds(
@@ -144,7 +213,7 @@ class LoadJob:
         log = self._read_log()
         self.close()
         try:
-            return self._take_over(b"".join(chunks), fds, log)
+            return self._take_over(b"".join(chunks), fds, log, ring_bytes)
         except ZomtraceError as error:
             error.add_note(log.decode(errors="replace"))
             for fd in fds:
@@ -156,7 +225,9 @@ class LoadJob:
             return Path(f"/proc/self/fd/{self._log_fd}").read_bytes()
         return b""
 
-    def _take_over(self, payload: bytes, fds: list[int], log: bytes) -> LoadedPrograms:
+    def _take_over(
+        self, payload: bytes, fds: list[int], log: bytes, ring_bytes: int
+    ) -> LoadedPrograms:
         text = log.decode(errors="replace")
         if not payload:
             raise BpfUnavailableError(
@@ -170,20 +241,26 @@ class LoadJob:
             name: _refusal(reason, log[slice(*answer["logs"][name])].decode(errors="replace"))
             for name, reason in answer["refused"].items()
         }
-        features = answer["features"]
-        maps = {
-            name: BpfMap(name, fds[answer["maps"][name]], *sizes)
-            for name, sizes in {**_MAP_SIZES, "zt_events": (0, 0, self._ring_bytes)}.items()
-        }
         return LoadedPrograms(
-            features=KernelFeatures(**{**features, "functions": frozenset(features["functions"])}),
+            features=_features(answer["features"]),
             programs={name: fds[index] for name, index in answer["programs"].items()},
             refused=refused,
-            maps=maps,
+            maps=_maps({name: fds[index] for name, index in answer["maps"].items()}, ring_bytes),
             log=text,
             seconds=answer["seconds"],
             _fds=list(fds),
         )
+
+
+def _features(named: dict[str, Any]) -> KernelFeatures:
+    return KernelFeatures(**{**named, "functions": frozenset(named["functions"])})
+
+
+def _maps(fds: dict[str, int], ring_bytes: int) -> dict[str, BpfMap]:
+    return {
+        name: BpfMap(name, fds[name], *sizes)
+        for name, sizes in {**_MAP_SIZES, "zt_events": (0, 0, ring_bytes)}.items()
+    }
 
 
 def _raise_failure(answer: dict[str, Any], log: str) -> None:

@@ -77,6 +77,52 @@ class BpfMap:
         return (ctypes.c_uint64 * cpus)()
 
 
+class _MapInfo(ctypes.Structure):
+    """The head of struct bpf_map_info (include/uapi/linux/bpf.h)."""
+
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("key_size", ctypes.c_uint32),
+        ("value_size", ctypes.c_uint32),
+        ("max_entries", ctypes.c_uint32),
+        ("map_flags", ctypes.c_uint32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MapShape:
+    """What a map is made with, as struct bpf_map_info has it.
+
+    Args:
+        kind: enum bpf_map_type.
+        key_size: Bytes.
+        value_size: Bytes.
+        max_entries: Capacity; for a ring its size in bytes.
+        flags: BPF_F_*.
+    """
+
+    kind: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+
+
+def map_shape(fd: int) -> MapShape:
+    """Read what a map was made with.
+
+    Raises:
+        OSError: It is no map.
+    """
+    info = _MapInfo()
+    length = ctypes.c_uint32(ctypes.sizeof(info))
+    if libbpf().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(length)):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return MapShape(info.type, info.key_size, info.value_size, info.max_entries, info.map_flags)
+
+
 class ProgramInfo(ctypes.Structure):
     """The head of struct bpf_prog_info (include/uapi/linux/bpf.h)."""
 

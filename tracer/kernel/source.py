@@ -49,6 +49,7 @@ class BpfSource:
         ring_bytes: The ring's size instead: a power of two, at least a page.
         allow_kprobes: False restricts the plan to tracepoints.
         cgroup_v1: Tell containers apart by cgroup v1's pids controller.
+        fresh: Compile the programs, whatever was kept from an earlier time.
 
     Raises:
         ZomtraceError: ``ring_bytes`` is no size a ring can have.
@@ -61,6 +62,7 @@ class BpfSource:
         ring_bytes: int | None = None,
         allow_kprobes: bool = True,
         cgroup_v1: bool = False,
+        fresh: bool = False,
     ) -> None:
         self._ring_bytes = ring_bytes or (HOST_RING_BYTES if everything else TARGET_RING_BYTES)
         page = os.sysconf("SC_PAGESIZE")
@@ -70,6 +72,7 @@ class BpfSource:
                 hint=f"give a power of two, at least {page}",
             )
         self._cgroup_v1 = cgroup_v1
+        self._fresh = fresh
         self._kprobes_refused = (
             plan.kprobes_unavailable() if allow_kprobes else "tracepoints alone were asked for"
         )
@@ -97,6 +100,7 @@ class BpfSource:
                 ring_bytes=self._ring_bytes,
                 cgroup_v1=self._cgroup_v1,
                 kprobes_refused=self._kprobes_refused,
+                fresh=self._fresh,
             )
 
     def set_filter(self, kernel_filter: KernelFilter) -> None:

@@ -102,7 +102,7 @@ def _try_bpf() -> tuple[DoctorCheck, tuple[PlannedHook, ...]]:
     from tracer.kernel.source import BpfSource
 
     try:
-        with BpfSource(everything=False) as source:
+        with BpfSource(everything=False, fresh=True) as source:
             source.start()
             source.set_filter(KernelFilter())
             source.attach()
