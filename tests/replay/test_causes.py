@@ -11,8 +11,10 @@ from tests.replay.builders import (
     BASH,
     BEGIN,
     HOOKS,
+    HOST,
     INIT,
     KILL,
+    PIDNS,
     RUNC,
     TERM,
     a_delivery,
@@ -30,6 +32,7 @@ from tests.replay.builders import (
     correlate,
     process,
     report_of,
+    start_of,
     to_the_dead,
 )
 from tracer.model.events import Event, HookState, SignalInfo
@@ -310,3 +313,63 @@ def test_zombie_sent_sigkill_in_teardown_is_not_counted_as_killed() -> None:
 def test_death_before_the_trace_is_of_unknown_cause() -> None:
     dead = replace(a_zombie_seed(101), status=WaitStatus(None, KILL, False))
     assert process(report_of(dead), 101).cause is Cause.UNKNOWN
+
+
+def test_a_runc_within_the_container_is_no_runtime_to_a_namespace_below_it() -> None:
+    below: dict[str, Any] = {
+        "pidns_inum": PIDNS + 1, "pidns_level": 2, "init_start_boot_ns": start_of(103)
+    }  # fmt: skip
+    inner_init = a_process(103, ns_pid=1, is_init=True, **below)
+    worker = a_process(104, parent=103, parent_pidns_inum=PIDNS + 1, **below)
+    runc = a_process(102, parent=RUNC, parent_pidns_inum=HOST, comm="runc")
+    kill = a_signal(
+        T + 1, 104, by=102, actor_changes={"comm": "runc", "ns_pid": 0}, process=worker,
+        disposition=Disposition.DEFAULT,
+    )  # fmt: skip
+    events: list[Event] = [
+        a_seed(102, process=runc), a_seed(103, process=inner_init), a_seed(104, process=worker),
+        a_signal(T), kill, replace(an_exit(T + 2, 104, signo=TERM), process=worker),
+    ]  # fmt: skip
+    # A command put in by docker exec did it, whatever it calls itself.
+    assert process(report_of(*events), 104).cause is Cause.KILL
+
+
+def test_a_second_record_of_a_signal_to_itself_is_no_second_signal() -> None:
+    blocked = a_signal(T + 1, 101, by=101, disposition=Disposition.BLOCKED)
+    taken = a_delivery(T + 2, 101, TERM, si_pid=2)
+    end = an_exit(T + 3, 101, signo=TERM)
+    report = report_of(a_seed(101), a_signal(T), blocked, blocked, taken, end)
+    assert process(report, 101).cause is Cause.SELF
+
+
+def test_cpu_limit_in_a_thread_whose_number_was_a_dead_oom_callers() -> None:
+    start = (T + 5) * 1_000_000
+    young = a_process(101, start_boot_ns=start)
+    caller = an_actor(101, start_boot_ns=start)
+    events: list[Event] = [
+        a_seed(101), a_kernel_kill(T, 101, 101), an_oom_mark(T + 0.1, 101, by=101),
+        an_exit(T + 1, 101, signo=KILL), a_fork(T + 5.1, 101, start_boot_ns=start),
+        a_kernel_kill(T + 6, 101, 101, actor=caller, process=young),
+        replace(an_exit(T + 7, 101, signo=KILL), process=young),
+    ]  # fmt: skip
+    causes = [one.cause for one in report_of(*events).processes if one.host_pid == 101]
+    assert causes == [Cause.OOM, Cause.RLIMIT_CPU]
+
+
+@pytest.mark.parametrize(
+    ("signo", "by", "cause"),
+    [(KILL, RUNC, Cause.UNKNOWN), (TERM, BASH, Cause.UNKNOWN), (KILL, BASH, Cause.KILL)],
+)
+def test_in_a_namespace_whose_init_was_never_met_no_stop_is_ruled_out(
+    signo: int, by: int, cause: Cause
+) -> None:
+    strange = a_process(
+        103, parent=104, pidns_inum=PIDNS + 1, pidns_level=2, init_start_boot_ns=start_of(104),
+        parent_pidns_inum=PIDNS + 1,
+    )  # fmt: skip
+    how = DEFAULT if signo == TERM else {}
+    events: list[Event] = [
+        a_seed(103, process=strange), a_signal(T, 103, signo, by, process=strange, **how),
+        replace(an_exit(T + 1, 103, signo=signo), process=strange),
+    ]  # fmt: skip
+    assert process(report_of(*events), 103).cause is cause

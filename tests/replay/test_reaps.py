@@ -34,7 +34,7 @@ from tests.replay.builders import (
     to_the_dead,
     zombie,
 )
-from tracer.model.events import Event, ObservationEvent, Precision, SigchldAction
+from tracer.model.events import Event, LossEvent, ObservationEvent, Precision, SigchldAction
 from tracer.model.verdicts import ReapKind
 
 T = BEGIN + 1000
@@ -138,6 +138,19 @@ def test_zombie_that_an_init_held_as_its_tracer_may_end_with_its_father(kprobes:
     free = a_free(T + 60, 103, parent=9999, parent_start_boot_ns=1 << 59)
     one = process(report_of(*events, *told, free), 103)
     assert (one.reap_kind, one.reaper_host_pid) == (ReapKind.TEARDOWN, 102 if kprobes else None)
+
+
+def test_who_was_told_last_is_the_reaper_unless_its_own_end_may_be_lost() -> None:
+    # 102 may have died and handed 103 on: its exit and what it told then are lost.
+    events: list[Event] = [
+        a_seed(102), a_seed(103, process=a_process(103, parent=102)),
+        an_exit(T, 103, parent=102), a_notice(T + 1, 103, to=102),
+        a_free(T + 60, 103, parent=9999, parent_start_boot_ns=1 << 59),
+    ]  # fmt: skip
+    assert process(report_of(*events), 103).reaper_host_pid == 102
+    lost = LossEvent((T + 30) * MS, {"exit": 1, "signal": 1}, (T + 10) * MS)
+    one = process(report_of(*events, lost), 103)
+    assert (one.reap_kind, one.reaper_host_pid) == (ReapKind.UNKNOWN, None)
 
 
 def test_zombie_the_teardown_did_not_signal_had_been_reaped_before() -> None:

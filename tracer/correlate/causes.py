@@ -25,6 +25,7 @@ from tracer.model.signals import (
     SIGPROF,
     SIGQUIT,
     SIGSYS,
+    SIGTERM,
     SIGVTALRM,
     SIGXCPU,
     SIGXFSZ,
@@ -85,9 +86,10 @@ def is_cgroup_kill(event: SignalEvent) -> bool:
 
 def is_from_outside(event: SignalEvent, scope: Scope) -> bool:
     """Whether a user's signal came from outside the scope."""
-    if scope.is_shared:
-        return event.actor.key not in scope.present
-    return event.actor.ns_pid == 0
+    if event.actor.key in scope.present:
+        return False
+    # Its number there is told as the target's own, innermost namespace sees it.
+    return scope.is_shared or event.actor.ns_pid == 0
 
 
 def is_runtime(event: SignalEvent, scopes: tuple[Scope, ...]) -> bool:
@@ -96,7 +98,8 @@ def is_runtime(event: SignalEvent, scopes: tuple[Scope, ...]) -> bool:
     A process inside may call itself runc; that is no runtime.
     """
     actor = event.actor
-    if not scopes or not is_from_outside(event, scopes[0]):
+    is_outside = is_from_outside(event, scopes[0]) if scopes else actor.ns_pid == 0
+    if not is_outside:
         return False
     if actor.comm.split(":", 1)[0] in RUNTIME_COMMS:
         return True
@@ -204,13 +207,12 @@ def _classify_users(event: SignalEvent, state: ProcessState, table: ProcessTable
     signo = event.signo
     asked = [scope for scope in state.scopes if scope.asked_stop is not None]
     could_be_stop = any(scope.stop_signo == signo for scope in state.scopes)
+    if not _knows_its_namespace(state):
+        # Of what is being stopped there nothing is known either.
+        if signo == SIGTERM or (signo == SIGKILL and is_runtime(event, state.scopes)):
+            return SentSignal(event, Cause.UNKNOWN)
     if event.actor_is_self:
-        # A handler that cleans up and raises the signal again.
-        for scope in asked:
-            stop = scope.asked_stop
-            if stop and signo == stop.stop_signo and state.had_stop_signal_since(stop.begin_ns):
-                return SentSignal(event, Cause.STOP_SIGNAL)
-        return SentSignal(event, Cause.SELF, _NO_SIGNAL_LOST if could_be_stop else frozenset())
+        return _classify_own(event, state, asked, could_be_stop=could_be_stop)
     for scope in state.led:
         if signo == scope.stop_signo and is_from_outside(event, scope):
             return SentSignal(event, Cause.STOP_SIGNAL)
@@ -228,6 +230,24 @@ def _classify_users(event: SignalEvent, state: ProcessState, table: ProcessTable
         ):
             return SentSignal(event, Cause.STOP_SIGNAL)
     return SentSignal(event, Cause.KILL, _NO_BIRTH_LOST if could_be_stop else frozenset())
+
+
+def _classify_own(
+    event: SignalEvent, state: ProcessState, asked: list[Scope], *, could_be_stop: bool
+) -> SentSignal:
+    # A handler that cleans up and raises the signal again.
+    seen = state.stop_signal
+    for scope in asked:
+        stop = scope.asked_stop
+        if seen is None or stop is None or event.signo != stop.stop_signo:
+            continue
+        if stop.begin_ns <= seen.boot_ns < event.boot_ns:
+            return SentSignal(event, Cause.STOP_SIGNAL)
+    return SentSignal(event, Cause.SELF, _NO_SIGNAL_LOST if could_be_stop else frozenset())
+
+
+def _knows_its_namespace(state: ProcessState) -> bool:
+    return not state.snapshot.pidns_level or any(not scope.is_shared for scope in state.scopes)
 
 
 def is_passing_on(actor: Actor, scope: Scope, table: ProcessTable) -> bool:

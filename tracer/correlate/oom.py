@@ -13,8 +13,10 @@ from typing import TypeVar
 
 from tracer.correlate.state import ProcessState
 from tracer.model.events import OomEvent, SignalEvent
+from tracer.model.identity import Actor, ProcessKey
 
 _T = TypeVar("_T")
+_Thread = tuple[int | None, ProcessKey | None]
 
 _SAME_KILL_NS = 1_000_000_000
 _MOST_THREADS = 256
@@ -31,8 +33,8 @@ class OomLedger:
     """SIGKILLs of the kernel and marks of victims, by the thread they ran in."""
 
     def __init__(self) -> None:
-        self._kills: dict[int, _Kill] = {}
-        self._marks: dict[int, int] = {}
+        self._kills: dict[_Thread, _Kill] = {}
+        self._marks: dict[_Thread, int] = {}
 
     def note_kill(self, event: SignalEvent, victim: ProcessState) -> bool:
         """Enter a SIGKILL of the kernel's own.
@@ -40,11 +42,11 @@ class OomLedger:
         Returns:
             Whether this thread was in the OOM killer a moment ago.
         """
-        tid = event.actor.host_tid or 0
-        marked_ns = self._marks.get(tid)
+        thread = _thread_of(event.actor)
+        marked_ns = self._marks.get(thread)
         if marked_ns is not None and event.boot_ns - marked_ns <= _SAME_KILL_NS:
             return True
-        _bounded(self._kills)[tid] = _Kill(event.boot_ns, event.target_host_tid, victim)
+        _bounded(self._kills)[thread] = _Kill(event.boot_ns, event.target_host_tid, victim)
         return False
 
     def note_mark(self, event: OomEvent, victim: ProcessState | None) -> ProcessState | None:
@@ -59,8 +61,8 @@ class OomLedger:
             Whom the OOM killer killed; None where the mark is of a process that
             was dying already, or of none that is traced.
         """
-        tid = event.actor.host_tid or 0
-        kill = self._kills.get(tid)
+        thread = _thread_of(event.actor)
+        kill = self._kills.get(thread)
         if kill is not None and event.boot_ns - kill.boot_ns > _SAME_KILL_NS:
             kill = None
         if victim is None and kill is not None:
@@ -72,11 +74,16 @@ class OomLedger:
         # out_of_memory() lets a caller go that is dying already.
         if event.actor.is_exiting and event.actor.host_pid == victim.key.host_pid:
             return None
-        _bounded(self._marks)[tid] = event.boot_ns
+        _bounded(self._marks)[thread] = event.boot_ns
         return victim
 
 
-def _bounded(entries: dict[int, _T]) -> dict[int, _T]:
+def _thread_of(actor: Actor) -> _Thread:
+    # The number alone would be the next process's too.
+    return actor.host_tid, actor.key
+
+
+def _bounded(entries: dict[_Thread, _T]) -> dict[_Thread, _T]:
     if len(entries) >= _MOST_THREADS:
         del entries[next(iter(entries))]
     return entries

@@ -21,6 +21,7 @@ from tracer.model.signals import SIGCHLD
 from tracer.model.verdicts import ReapKind
 
 _NOT_TOLD = frozenset({"signal"})
+_NOT_ENDED = frozenset({"signal", "exit"})
 _NOT_TORN_DOWN = frozenset({"signal", "exit", "teardown_begin"})
 _BORN_ELSEWHERE = frozenset({"fork"})
 
@@ -34,7 +35,7 @@ class _Release:
 
     reaper: ProcessKey | None
     is_auto: bool | None
-    rests_on_silence: bool = False
+    rests_on: frozenset[str] = frozenset()
 
 
 def judge_reap(event: ReapEvent, state: ProcessState, world: World) -> ReapState:
@@ -51,8 +52,7 @@ def judge_reap(event: ReapEvent, state: ProcessState, world: World) -> ReapState
         if event.actor is not None
         else _by_notifications(event, state, parent, world)
     )
-    rests_on: frozenset[str] = _NOT_TOLD if release.rests_on_silence else frozenset()
-    reaper = release.reaper
+    reaper, rests_on = release.reaper, release.rests_on
     if any(scope.init != state.key and _is_in_teardown(event, state, scope)
            for scope in state.scopes):  # fmt: skip
         kind = ReapKind.TEARDOWN
@@ -122,7 +122,10 @@ def _by_notifications(
     if parent is None and not _is_surely_there(last.holder, state, world):
         # It reaped it and died, or died and handed it on to one that ignores it.
         return _Release(None, None)
-    if parent is None or parent == last.holder:
+    if parent is None:
+        # That it is there rests on its end not having been seen.
+        return _Release(last.holder, is_auto=False, rests_on=_NOT_ENDED)
+    if parent == last.holder:
         return _Release(last.holder, is_auto=False)
     return _handed_on_in_silence(event, state, parent, last.holder, world)
 
@@ -146,7 +149,7 @@ def _of_nobody_told(
             return _Release(parent, is_auto=False if parent is not None else None)
         return _handed_on_in_silence(event, state, parent, state.original_parent, world)
     if state.exit_signo == SIGCHLD and state.tracer_host_pid is None:
-        return _Release(state.key, is_auto=True, rests_on_silence=True)
+        return _Release(state.key, is_auto=True, rests_on=_NOT_TOLD)
     return _Release(None, None)
 
 
@@ -166,7 +169,7 @@ def _handed_on_in_silence(
         return _Release(None, None)
     may_be_told = state.zombie is not None and state.zombie.may_be_told
     if not may_be_told and _would_be_seen(state, heir, former, world):
-        return _Release(former, is_auto=True, rests_on_silence=True)
+        return _Release(former, is_auto=True, rests_on=_NOT_TOLD)
     if event.parent_sigchld in (SigchldAction.CAUGHT, SigchldAction.DEFAULT):
         return _Release(heir, is_auto=False)
     return _Release(None, None)
