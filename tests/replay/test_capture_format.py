@@ -78,7 +78,8 @@ def test_records_and_events_come_back_in_the_order_they_were_written(tmp_path: P
         ObservationEvent(5, "docker", ProcessKey(4, 2), {"action": "kill", "more": [1, None]}),
         ContainerEvent(6, HOST.container(0)),
         LossEvent(7, {"signal": 3}),
-        EndEvent(8, "interrupted"),
+        LossEvent(8, {"signal": 3, "late": 1}, 6),
+        EndEvent(9, "interrupted"),
     ]
     writer = CaptureWriter(path, header_of(HOST))
     written: list[Any] = []

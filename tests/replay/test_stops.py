@@ -374,6 +374,9 @@ def test_loss_of_another_time_leaves_it_alone() -> None:
     lost = LossEvent((T + 90_000) * MS, {"signal": 1}, (T + 80_000) * MS)
     report = report_of(a_signal(T, INIT, KILL), *init_end(T + 1, signo=KILL), lost)
     assert process(report, INIT).cause is Cause.RUNTIME_KILL
+    assert (process(report, INIT).complete, the_stop(report).complete) == (True, True)
+    assert finding(report, "ZT106").complete
+    assert not report.complete
 
 
 def test_init_killed_before_it_ran_its_program() -> None:

@@ -40,7 +40,9 @@ def test_a_record_later_than_the_window_is_passed_on_and_counted() -> None:
     order = TimeOrder(WINDOW_NS)
     order.push(records(500), 1_000)
     assert stamps_of(order.push(records(400), 1_000)) == [400]
-    assert order.late == 1
+    assert (order.late, order.oldest_late_ns) == (1, 400)
+    order.push(records(300, 350, 800), 1_000)
+    assert (order.late, order.oldest_late_ns) == (3, 300)
 
 
 def test_equal_stamps_keep_the_order_of_the_ring() -> None:

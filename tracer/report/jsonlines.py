@@ -255,7 +255,7 @@ def _container(event: ContainerEvent, _: Annotated) -> JsonObject:
 
 
 def _loss(event: LossEvent, _: Annotated) -> JsonObject:
-    return {"lost": event.lost}
+    return {"lost": event.lost, "since_boot_ns": event.since_boot_ns}
 
 
 def _ending(status: WaitStatus | None) -> JsonObject:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from tracer.errors import TargetNotFoundError
-from tracer.model.events import HookState
+from tracer.model.events import HookState, LossEvent
 from tracer.model.target import Container, KernelFilter
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Intake:
         self._peek = peek
         self._order = TimeOrder()
         self._late_told = 0
+        self._counted_ns: int | None = None
         self._backlog: deque[npt.NDArray[np.void]] = deque()
         self._backlog_records = 0
         self._init_starts: dict[int, int] = {}
@@ -138,14 +139,24 @@ class Intake:
         self._backlog_records -= len(chunk)
         return chunk
 
-    def take_losses(self) -> dict[str, int]:
+    def take_losses(self) -> LossEvent | None:
         """Give what was lost since the last call, by kind; ``late`` came too late."""
+        from tracer.wire.order import WINDOW_NS
+
+        # What was stamped that long before the counters are read has been counted.
+        counted_ns = self._clock() - WINDOW_NS
         lost = {kind: number for kind, number in self._source.take_losses().items() if number}
-        late = self._order.late - self._late_told
-        if late:
-            lost["late"] = late
-            self._late_told = self._order.late
-        return lost
+        since_ns, self._counted_ns = self._counted_ns, counted_ns
+        order = self._order
+        if order.late > self._late_told:
+            oldest_ns, order.oldest_late_ns = order.oldest_late_ns, None
+            if oldest_ns is not None and (
+                not lost or (since_ns is not None and oldest_ns < since_ns)
+            ):
+                since_ns = oldest_ns
+            lost["late"] = order.late - self._late_told
+            self._late_told = order.late
+        return LossEvent(self._clock(), lost, since_ns) if lost else None
 
     def _keep(self, records: npt.NDArray[np.void] | None) -> None:
         if records is not None:

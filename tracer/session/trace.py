@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import select
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from tracer.model.report import Report
 from tracer.model.target import Container, Target
 from tracer.session.intake import CHUNK, Intake, Source
 from tracer.session.interrupts import Interrupts
-from tracer.session.observer import Listener, Observer
+from tracer.session.observer import Listener, Observer, Rounds
 from tracer.session.recorder import FLUSH_S, Recorder
 from tracer.session.schedule import Schedule
 
@@ -110,6 +110,7 @@ class Trace:
         self._observe_at_end = observe_at_end
         self._recorder = recorder
         self._observers = observers
+        self._rounds = Rounds(observers)
         self._listeners: dict[type, list[Listener]] = {}
         for observer in observers:
             for kind, listener in observer.listeners().items():
@@ -159,21 +160,9 @@ class Trace:
         )
         self._emit(self._attached)
         self._emit_all(readings)
-        for observer in self._observers:
-            self._look_in_time(observer)
         self._intake.add_seed(seed)
         if self._options.duration_s is not None:
             self.schedule.after(self._options.duration_s, lambda: self.end("duration"))
-
-    def _look_in_time(self, observer: Observer) -> None:
-        if observer.period_s is None:
-            return
-
-        def look() -> None:
-            self._emit_all(observer.look())
-            self._look_in_time(observer)
-
-        self.schedule.after(observer.period_s, look)
 
     def add_container(self, container: Container) -> bool:
         """Trace another container too, from now on.
@@ -247,6 +236,8 @@ class Trace:
                     self._followed[fd]()
             self._drain(until_s=time.monotonic() + _TURN_S)
             self.schedule.run_due()
+            for observer in self._rounds.take_due():
+                self._emit_all(observer.look())
             if self._recorder is not None and self._recorder.tick():
                 self._intake.add_seed(self._source.seed())
             if self._interrupts.count > self._interrupts_answered and self._end_reason is None:
@@ -294,8 +285,9 @@ class Trace:
             timeout = 0.02
         if self._recorder is not None and self._recorder.is_holding:
             timeout = min(timeout, FLUSH_S)
-        left = self.schedule.seconds_left()
-        return timeout if left is None else min(timeout, left)
+        for left in (self.schedule.seconds_left(), self._rounds.seconds_left()):
+            timeout = timeout if left is None else min(timeout, left)
+        return timeout
 
     def _drain(self, *, until_s: float) -> None:
         self._intake.pull()
@@ -328,9 +320,9 @@ class Trace:
         for observer in self._observers:
             self._emit_all(observer.peek(records))
 
-    def _report_losses(self, lost: Mapping[str, int]) -> None:
-        if lost:
-            self._emit(LossEvent(self._clock.boot_now_ns(), lost))
+    def _report_losses(self, lost: LossEvent | None) -> None:
+        if lost is not None:
+            self._emit(lost)
 
     def _finish(self) -> Report:
         # The last releases of a namespace trail its end by an RCU grace period

@@ -20,6 +20,7 @@ class TimeOrder:
     Attributes:
         late: Records that came later than the window allows: they were still
             passed on, after younger ones.
+        oldest_late_ns: The stamp of the oldest of those, or None.
     """
 
     def __init__(self, window_ns: int = WINDOW_NS) -> None:
@@ -27,6 +28,7 @@ class TimeOrder:
         self._held: list[npt.NDArray[np.void]] = []
         self._released_until_ns = 0
         self.late = 0
+        self.oldest_late_ns: int | None = None
 
     @property
     def is_holding(self) -> bool:
@@ -62,6 +64,11 @@ class TimeOrder:
         self._held = [held[cut:]] if cut < len(held) else []
         if cut == 0:
             return None
-        self.late += int(np.searchsorted(stamps[:cut], self._released_until_ns, "left"))
+        late = int(np.searchsorted(stamps[:cut], self._released_until_ns, "left"))
+        if late:
+            self.late += late
+            oldest_ns = int(stamps[0])
+            if self.oldest_late_ns is None or oldest_ns < self.oldest_late_ns:
+                self.oldest_late_ns = oldest_ns
         self._released_until_ns = max(self._released_until_ns, int(stamps[cut - 1]))
         return held[:cut]

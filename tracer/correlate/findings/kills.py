@@ -52,7 +52,9 @@ def _finding(correlator: Correlator, victims: list[ProcessState]) -> Iterator[Fi
     fatal, cause = victims[0].fatal_signal, victims[0].cause
     if fatal is None:
         return
-    complete = is_complete(correlator, victims, fatal.event.boot_ns)
+    ends_ns = [victim.exit_ns for victim in victims if victim.exit_ns is not None]
+    until_ns = max(ends_ns) if len(ends_ns) == len(victims) else None
+    complete = is_complete(correlator, victims, _first_of(victims), until_ns)
     if cause is Cause.OOM:
         yield _oom(correlator, victims, fatal.event.actor, complete)
     elif cause is Cause.CGROUP_KILL:
@@ -61,6 +63,10 @@ def _finding(correlator: Correlator, victims: list[ProcessState]) -> Iterator[Fi
         yield _process(correlator, victims, fatal.event, complete)
     elif cause is Cause.RUNTIME_KILL:
         yield _runtime(victims, fatal.event, complete)
+
+
+def _first_of(victims: list[ProcessState]) -> int:
+    return min(one.fatal_signal.event.boot_ns for one in victims if one.fatal_signal is not None)
 
 
 def _oom(

@@ -10,9 +10,21 @@ from tracer.model.report import Finding
 from tracer.model.verdicts import FINDING_KINDS, Severity
 
 
-def is_complete(correlator: Correlator, states: Iterable[ProcessState], since_ns: int) -> bool:
-    """Whether nothing that these processes' verdict rests on can be missing."""
-    if correlator.losses.any_between(since_ns, None):
+def is_complete(
+    correlator: Correlator,
+    states: Iterable[ProcessState],
+    since_ns: int,
+    until_ns: int | None = None,
+) -> bool:
+    """Whether nothing that these processes' verdict rests on can be missing.
+
+    Args:
+        correlator: Knows what was lost.
+        states: The processes.
+        since_ns: The first instant that matters.
+        until_ns: The last one; None = the end of the trace.
+    """
+    if correlator.losses.any_between(since_ns, until_ns):
         return False
     return not any(state.is_seen_late for state in states)
 

@@ -69,7 +69,7 @@ def _near_limit(
         detail=detail,
         advice=advice,
         states=zombies,
-        complete=is_complete(correlator, zombies, fullest.boot_ns),
+        complete=is_complete(correlator, zombies, correlator.begin_ns or 0, fullest.boot_ns),
     )
 
 
@@ -183,7 +183,7 @@ def _failures_by_caller(correlator: Correlator) -> Iterator[Finding]:
             ),
             advice=_advice(zombies),
             states=[caller, *zombies] if caller is not None else zombies,
-            complete=is_complete(correlator, [], event.boot_ns),
+            complete=is_complete(correlator, [], correlator.begin_ns or 0),
         )
 
 

@@ -79,7 +79,7 @@ def _dropped(
         ),
         advice=mend,
         states=[init],
-        complete=is_complete(correlator, [init], stop.begin_ns),
+        complete=is_complete(correlator, [init], stop.begin_ns, stop.end_ns),
     )
 
 
@@ -151,7 +151,7 @@ def _not_forwarded(
             detail=f"{story} {wording.processes(len(victims))} had no chance to end in order.",
             advice=_forwarding_advice(blamed, init, name),
             states=[blamed, *victims],
-            complete=is_complete(correlator, [blamed, *victims], stop.begin_ns),
+            complete=is_complete(correlator, [blamed, *victims], stop.begin_ns, stop.end_ns),
         )
 
 
@@ -194,7 +194,7 @@ def _grace_expired(
         ),
         advice=_grace_advice(stop, init, event, name),
         states=[init],
-        complete=is_complete(correlator, [init], stop.begin_ns),
+        complete=is_complete(correlator, [init], stop.begin_ns, stop.end_ns),
     )
 
 

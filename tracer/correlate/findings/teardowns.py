@@ -62,7 +62,7 @@ def _blocked(correlator: Correlator, scope: Scope, init: ProcessState) -> Iterat
         ),
         advice=_advice(correlator, dead, alive),
         states=held_by,
-        complete=is_complete(correlator, held_by, begin_ns),
+        complete=is_complete(correlator, held_by, begin_ns, end_ns),
     )
 
 

@@ -55,6 +55,12 @@ def code_of(correlator: Correlator, view: ZombieView) -> str | None:
     return "ZT201"
 
 
+def _until(views: list[ZombieView]) -> int | None:
+    ends_ns = [view.reap.boot_ns if view.reap is not None else None for view in views]
+    known_ns = [end_ns for end_ns in ends_ns if end_ns is not None]
+    return max(known_ns) if known_ns and len(known_ns) == len(ends_ns) else None
+
+
 class _Group:
     """Zombies of one parent that make one finding."""
 
@@ -96,6 +102,7 @@ class _Group:
                 self._correlator,
                 self._states,
                 min((view.begin_ns or 0 for view in self._views), default=0),
+                _until(self._views),
             ),
         )
 
