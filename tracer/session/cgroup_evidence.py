@@ -29,6 +29,8 @@ _AT_MOST_EVERY_NS = 100_000_000
 """Failed forks and OOM kills come in storms; the counters count them all."""
 _UNHURRIED_NS = 10_000_000_000
 _PERIOD_S = 0.5
+_IDLE_PERIOD_S = 10.0
+"""Where no process begins or ends, somebody may still move a limit."""
 _CONTAINERS_A_PERIOD = 16
 
 
@@ -68,12 +70,19 @@ class _Watched:
 class CgroupEvidence:
     """Reads pids and memory counters of the target's containers."""
 
-    period_s: float | None = _PERIOD_S
-
     def __init__(self) -> None:
+        self._is_idle = False
         self._watched: list[_Watched] = []
         self._inits: frozenset[int] = frozenset()
         self._not_before_ns = 0
+
+    @property
+    def period_s(self) -> float | None:
+        """Seldom where nothing happens; a host full of containers costs no more than a few."""
+        if not self._watched:
+            return None
+        period_s = _IDLE_PERIOD_S if self._is_idle else _PERIOD_S
+        return period_s * max(1.0, len(self._watched) / _CONTAINERS_A_PERIOD)
 
     def begin(self, correlator: Correlator, target: Target) -> Iterator[ObservationEvent]:  # noqa: ARG002
         """Read the baseline."""
@@ -90,6 +99,7 @@ class CgroupEvidence:
 
         Its exec, because a runtime may have moved it before it let it go.
         """
+        self._is_idle = False
         kinds = records["kind"]
         if not (kinds == _OOM).any():
             turned = (kinds == _EXEC) | ((kinds == _EXIT) & (records["live_threads"] == 0))
@@ -99,6 +109,7 @@ class CgroupEvidence:
 
     def look(self) -> Iterator[ObservationEvent]:
         """Read what has changed."""
+        self._is_idle = True
         yield from self._read_all()
 
     def finish(self) -> Iterator[ObservationEvent]:
@@ -108,8 +119,6 @@ class CgroupEvidence:
     def _on_container(self, event: ContainerEvent) -> Iterator[ObservationEvent]:
         self._watched = [one for one in self._watched if not one.is_gone]
         self._watched.append(_Watched(event.container))
-        # A host full of containers is read at the same cost as a few.
-        self.period_s = _PERIOD_S * max(1.0, len(self._watched) / _CONTAINERS_A_PERIOD)
         self._inits |= {event.container.init_host_pid}
         yield from self._read_all()
 

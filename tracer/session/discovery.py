@@ -38,8 +38,6 @@ class ContainerDiscovery:
         survey: Lists the running containers.
     """
 
-    period_s: float | None = None
-
     def __init__(self, survey: Callable[[], Iterable[Container]]) -> None:
         self._survey = survey
         self._event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -77,6 +75,10 @@ class ContainerDiscovery:
         trace.follow(self._event_fd, deliver)
         self._wake.set()
         self._thread.start()
+
+    @property
+    def period_s(self) -> None:
+        """Never."""
 
     def begin(
         self,

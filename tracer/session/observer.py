@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracer.correlate.correlator import Correlator
@@ -22,11 +23,14 @@ class Observer(Protocol):
     Everything it finds becomes an event, so that a replay of the events comes to
     the same conclusions. It never fails: what is gone is no observation.
 
-    Attributes:
-        period_s: How often :meth:`look` is wanted; None = never.
     """
 
-    period_s: float | None
+    @property
+    def period_s(self) -> float | None:
+        """How often :meth:`look` is wanted as things stand; None = not at all.
+
+        Only events change it: where nothing happens, nobody wakes up to ask.
+        """
 
     def begin(self, correlator: Correlator, target: Target) -> Iterable[ObservationEvent]:
         """The hooks are about to be live."""
@@ -42,6 +46,39 @@ class Observer(Protocol):
 
     def finish(self) -> Iterable[ObservationEvent]:
         """The trace is over."""
+
+
+class Rounds:
+    """When each observer is to look next.
+
+    Args:
+        observers: Asked anew for their periods each time.
+    """
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+        self._looked_s = [time.monotonic()] * len(observers)
+
+    def seconds_left(self) -> float | None:
+        """How long until the next look, or None where none is wanted."""
+        now_s = time.monotonic()
+        left = [
+            looked_s + observer.period_s - now_s
+            for observer, looked_s in zip(self._observers, self._looked_s, strict=True)
+            if observer.period_s is not None
+        ]
+        return max(0.0, min(left)) if left else None
+
+    def take_due(self) -> list[Observer]:
+        """Return those whose look is due now."""
+        now_s = time.monotonic()
+        due = []
+        for number, observer in enumerate(self._observers):
+            period_s = observer.period_s
+            if period_s is not None and self._looked_s[number] + period_s <= now_s:
+                self._looked_s[number] = now_s
+                due.append(observer)
+        return due
 
 
 def usual_observers() -> list[Observer]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _TICK_NS = 10_000_000
 _HELD_UP_NS = 1_000_000_000
 """A teardown longer than this waits for somebody."""
+_PERIOD_S = 0.5
 _MOST = 256
 """So many processes of each kind are read in one trace."""
 
@@ -38,12 +39,12 @@ _MOST = 256
 class ProcEvidence:
     """Reads parents, live threads and holders when they begin to matter."""
 
-    period_s: float | None = 0.5
-
     def __init__(self) -> None:
         self._correlator: Correlator | None = None
         self._min_zombie_ns = 0
         self._dead_since: dict[ProcessKey, int] = {}
+        self._settled: dict[ProcessKey, int] = {}
+        """Zombies whose parent has been read: they matter again when it ends."""
         self._leaders_since: dict[ProcessKey, int] = {}
         self._inits_since: dict[ProcessKey, int] = {}
         self._told: dict[str, set[ProcessKey]] = {
@@ -51,6 +52,12 @@ class ProcEvidence:
             "threads": set(),
             "holder": set(),
         }
+
+    @property
+    def period_s(self) -> float | None:
+        """Only while somebody may come to matter by mere time."""
+        pending = self._dead_since or self._leaders_since or self._inits_since
+        return _PERIOD_S if pending else None
 
     def begin(self, correlator: Correlator, target: Target) -> Iterator[ObservationEvent]:  # noqa: ARG002
         """Nothing is old yet."""
@@ -95,12 +102,15 @@ class ProcEvidence:
         else:
             self._leaders_since.pop(key, None)
             self._dead_since[key] = event.boot_ns
+            if key in self._told["parent"]:
+                self._dead_since.update(self._settled)
+                self._settled.clear()
             if event.process.is_init:
                 self._inits_since[key] = event.boot_ns
         yield from ()
 
     def _on_reap(self, event: ReapEvent) -> Iterator[ObservationEvent]:
-        for since in (self._dead_since, self._leaders_since, self._inits_since):
+        for since in (self._dead_since, self._settled, self._leaders_since, self._inits_since):
             since.pop(event.process.key, None)
         yield from ()
 
@@ -110,7 +120,10 @@ class ProcEvidence:
         for key in old:
             state = self._correlator.table.get(key) if self._correlator is not None else None
             parent = responsible_for(state) if state is not None else None
-            if parent is None or parent in told or len(told) >= _MOST:
+            if parent is None:
+                continue
+            self._settled[key] = self._dead_since.pop(key)
+            if parent in told or len(told) >= _MOST:
                 continue
             told.add(parent)
             # What is a zombie after this instant was one at it.
@@ -125,6 +138,7 @@ class ProcEvidence:
     def _leaders(self, until_ns: int) -> Iterator[ObservationEvent]:
         told = self._told["threads"]
         for key in _older(self._leaders_since, until_ns):
+            del self._leaders_since[key]
             if key in told or len(told) >= _MOST:
                 continue
             told.add(key)

@@ -40,12 +40,14 @@ _MOST_KEPT = 1024
 class SenderEvidence:
     """Reads each sender's command line once."""
 
-    period_s: float | None = None
-
     def __init__(self) -> None:
         self._signos: list[int] = sorted(_ALWAYS)
         self._seen: dict[tuple[int, int], None] = {}
         self._executed: dict[tuple[int, int], dict[str, Any]] = {}
+
+    @property
+    def period_s(self) -> None:
+        """Never: a sender is read as it sends, or not at all."""
 
     def begin(self, correlator: Correlator, target: Target) -> Iterator[ObservationEvent]:  # noqa: ARG002
         """Learn which signals stop the target's containers."""

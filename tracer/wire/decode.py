@@ -112,7 +112,7 @@ class Decoder:
         """
         events: dict[int, KernelEvent] = {}
         kinds = batch["kind"]
-        for kind in np.unique(kinds).tolist():
+        for kind in np.flatnonzero(np.bincount(kinds)).tolist():
             builder = self._builders[kind]
             where = np.flatnonzero(kinds == kind)
             records = batch[where]
