@@ -125,6 +125,15 @@ def test_fedora_gets_its_own_package_names(checkout: Checkout) -> None:
     )
 
 
+def test_dockers_own_packages_are_not_replaced(checkout: Checkout) -> None:
+    checkout.program("rpm", prints="docker-ce")
+    checkout.program("dnf", status=1, prints="Error: no mirror answers")
+    checkout.run("setup", "--test", ZOMTRACE_OS_RELEASE=checkout.os_release(_FEDORA))
+    installed = checkout.called()[-1].split()
+    assert "podman" in installed
+    assert not {"moby-engine", "docker-cli", "containerd", "runc"} & set(installed)
+
+
 def test_a_derivative_is_taken_for_what_it_derives_from(checkout: Checkout) -> None:
     checkout.program("dpkg-query", prints="installed python3")
     checkout.program("apt-get", status=100, prints="E: Unable to locate package")
