@@ -105,7 +105,7 @@ class Trace:
         self._interrupts = interrupts
         self._interrupts_answered = 0
         self._on_idle = on_idle
-        self._tick_s: float | None = 0.0
+        self._tick_s: float | None = 0.0 if on_idle is not None else None
         self._on_interrupt = on_interrupt or (lambda: self.end("interrupted"))
         self._observe_at_end = observe_at_end
         self._recorder = recorder
