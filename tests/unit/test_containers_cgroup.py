@@ -9,6 +9,7 @@ import pytest
 
 from tracer.containers import cgroup
 from tracer.containers.cgroup import CgroupDirectory, find_cgroup, resolve_cgroup
+from tracer.containers.cgroup_tree import ids_below, top_of
 from tracer.errors import TargetNotFoundError
 
 
@@ -126,3 +127,51 @@ def test_a_file_of_a_cgroup_is_no_cgroup(host: Hierarchies) -> None:
     (mount / "cgroup.procs").write_text("")
     with pytest.raises(TargetNotFoundError):
         resolve_cgroup("cgroup.procs")
+
+
+GENERATED = "3f" * 32
+
+
+@pytest.mark.parametrize(
+    ("path", "container_id", "top"),
+    [
+        (f"docker/{GENERATED}/init.scope", GENERATED, f"docker/{GENERATED}"),
+        (f"m.slice/docker-{GENERATED}.scope/a/b", GENERATED, f"m.slice/docker-{GENERATED}.scope"),
+        (f"kubepods/pod1/{GENERATED}", GENERATED, f"kubepods/pod1/{GENERATED}"),
+        # What a human calls it may be part of another's name.
+        ("web-frontend/web", "web", "web-frontend/web"),
+        ("web-frontend/other", "web", "web-frontend/other"),
+    ],
+)
+def test_a_containers_cgroup_is_the_one_with_its_name(
+    tmp_path: Path, path: str, container_id: str, top: str
+) -> None:
+    (tmp_path / path).mkdir(parents=True)
+    inits = CgroupDirectory(str(tmp_path / path), (tmp_path / path).stat().st_ino, "v2")
+    found = top_of(inits, container_id)
+    assert found == CgroupDirectory(str(tmp_path / top), (tmp_path / top).stat().st_ino, "v2")
+
+
+def test_cgroups_below_are_listed_up_to_a_bound(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}/{number}/{number}").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path.parent, target_is_directory=True)
+    (tmp_path / "cgroup.procs").touch()
+    cgroup = CgroupDirectory(str(tmp_path), tmp_path.stat().st_ino, "v2")
+    below = {
+        one.stat().st_ino for one in tmp_path.rglob("*") if one.is_dir() and not one.is_symlink()
+    }
+    assert ids_below(cgroup) == below
+    assert len(below) == 120
+
+
+def test_a_cgroup_that_is_gone_has_none_below(tmp_path: Path) -> None:
+    assert ids_below(CgroupDirectory(str(tmp_path / "gone"), 7, "v2")) == frozenset()
+
+
+def test_of_very_many_cgroups_the_nearest_are_listed(tmp_path: Path) -> None:
+    for number in range(1100):
+        (tmp_path / f"{number}/below").mkdir(parents=True)
+    found = ids_below(CgroupDirectory(str(tmp_path), tmp_path.stat().st_ino, "v2"))
+    assert len(found) == 1024
+    assert found < {one.stat().st_ino for one in tmp_path.iterdir()}

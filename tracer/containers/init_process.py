@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tracer.containers.cgroup import find_cgroup
+from tracer.containers.cgroup_tree import ids_below, top_of
 from tracer.containers.found import FoundContainer
 from tracer.errors import PrivilegeError, TargetNotFoundError
 from tracer.model.proc_status import NS_PER_TICK, ProcStat, ProcStatus, parse_timens_offset
@@ -111,8 +112,10 @@ def _read(found: FoundContainer, init: InitProcess) -> Container:
         )
     _check_identity(found, status, raw_cgroup)
     pidns_inum = init.pidns_inum()
-    cgroup = find_cgroup(raw_cgroup)
+    inits = find_cgroup(raw_cgroup)
+    cgroup = top_of(inits, found.id) if inits is not None else None
     is_private = pidns_inum != namespace_inum(str(Path("/proc/self/ns/pid").readlink()))
+    has_own_pidns = status.is_ns_init and is_private
     return Container(
         id=found.id,
         name=found.names[0] if found.names else None,
@@ -120,7 +123,7 @@ def _read(found: FoundContainer, init: InitProcess) -> Container:
         init_host_pid=init.host_pid,
         init_start_boot_ns=status.start_boot_ns,
         pidns_inum=pidns_inum,
-        has_own_pidns=status.is_ns_init and is_private,
+        has_own_pidns=has_own_pidns,
         cgroup_path=cgroup.path if cgroup else None,
         cgroup_id=cgroup.id if cgroup else None,
         stop_signo=found.stop_signo or SIGTERM,
@@ -129,6 +132,10 @@ def _read(found: FoundContainer, init: InitProcess) -> Container:
         cgroup_hierarchy=cgroup.hierarchy if cgroup else None,
         engine_address=found.engine_address,
         engine_namespace=found.engine_namespace,
+        # Where a namespace tells its members, nobody asks for these.
+        descendant_cgroup_ids=(
+            ids_below(cgroup) if cgroup is not None and not has_own_pidns else frozenset()
+        ),
     )
 
 

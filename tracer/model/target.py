@@ -35,8 +35,9 @@ class Container:
         engine_address: How its runtime is reached: Docker's API URL, containerd's
             socket, podman's storage or an OCI runtime's state directory.
         engine_namespace: containerd's namespace, else None.
-        descendant_cgroup_ids: The cgroups below ``cgroup_id`` at the time it was
-            resolved; later ones are learned from whose children enter them.
+        descendant_cgroup_ids: Where ``has_own_pidns`` is false, the cgroups below
+            ``cgroup_id`` at the time it was resolved; later ones are learned from
+            whose children enter them.
     """
 
     id: str

@@ -126,7 +126,10 @@ def select_processes(
         if each not in chosen and each.has_own_pidns and each.pidns_inum in inside_of
     )
     cgroup_ids = [
-        each.cgroup_id for each in chosen if not each.has_own_pidns and each.cgroup_id is not None
+        cgroup_id
+        for each in chosen
+        if not each.has_own_pidns and each.cgroup_id is not None
+        for cgroup_id in (each.cgroup_id, *sorted(each.descendant_cgroup_ids))
     ]
     if not namespaces and not cgroup_ids:
         what = ", ".join([*names, *(str(inum) for inum in pidns)])
