@@ -323,10 +323,10 @@ class BpfSource:
             self._write_config()
 
     def _with_released(self, batch: npt.NDArray[np.void], *, is_last: bool) -> npt.NDArray[np.void]:
-        import numpy as np
+        from tracer.wire.layout import join_records
 
         released = self._open_sweep().sweep(clock.boot_now_ns(), is_last=is_last)
-        return np.concatenate([batch, released]) if len(released) else batch
+        return join_records([batch, released]) if len(released) else batch
 
     @cached_property
     def _sees_every_process(self) -> bool:

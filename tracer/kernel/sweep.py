@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tracer.wire.layout import CONSTANTS, RECORD
+from tracer.wire.layout import CONSTANTS, RECORD, join_records
 
 Records = npt.NDArray[np.void]
 
@@ -59,7 +59,8 @@ class ReleaseSweep:
         self._clock = clock
         self._dead = np.empty(0, RECORD)
         self._misses = np.empty(0, np.int64)
-        self._new: list[Records] = []
+        self._new_dead: list[Records] = []
+        self._new_released: list[npt.NDArray[np.uint64]] = []
         self._pause_s = SHORTEST_PAUSE_S
         self._next_s = 0.0
 
@@ -67,20 +68,23 @@ class ReleaseSweep:
         """Take note of what the ring or the seed told."""
         kinds = batch["kind"]
         begins = ((kinds == _EXIT) | (kinds == _PROCESS)) & ((batch["flags"] & _DEAD) != 0)
-        about = batch[begins | (kinds == _FREE) | (kinds == _REAP)]
-        if len(about) == 0:
+        ends = (kinds == _FREE) | (kinds == _REAP)
+        has_begun = bool(begins.any())
+        if not has_begun and not ends.any():
             return
-        if not self.is_pending or np.any(begins):
+        if not self.is_pending or has_begun:
             self._pause_s = SHORTEST_PAUSE_S
             self._next_s = min(self._next_s, self._clock() + self._pause_s)
             if not self.is_pending:
                 self._next_s = self._clock() + self._pause_s
-        self._new.append(about)
+        if has_begun:
+            self._new_dead.append(batch[begins])
+        self._new_released.append(_identities(batch, ends))
 
     @property
     def is_pending(self) -> bool:
         """Whether something is dead and not known to be released."""
-        return bool(len(self._dead) or self._new)
+        return bool(len(self._dead) or self._new_dead or self._new_released)
 
     @property
     def due_in_s(self) -> float | None:
@@ -132,24 +136,23 @@ class ReleaseSweep:
 
     def _take_over(self) -> None:
         """Work what was observed into the list of the dead."""
-        if not self._new:
+        if not self.is_pending:
             return
-        news = np.concatenate(self._new)
-        self._new = []
-        is_end = (news["kind"] == _FREE) | (news["kind"] == _REAP)
-        begun = news[~is_end]
-        dead = np.concatenate([self._dead, begun])
-        misses = np.concatenate([self._misses, np.zeros(len(begun), np.int64)])
-        identities = _identities(dead)
-        _, first = np.unique(identities, return_index=True)
-        ended = np.isin(identities[first], _identities(news[is_end]))
-        self._dead, self._misses = dead[first[~ended]], misses[first[~ended]]
+        dead = join_records([self._dead, *self._new_dead])
+        misses = np.zeros(len(dead), np.int64)
+        misses[: len(self._misses)] = self._misses
+        _, first = np.unique(_identities(dead), return_index=True)
+        if self._new_released:
+            released = np.concatenate(self._new_released)
+            first = first[~np.isin(_identities(dead)[first], released)]
+        self._new_dead, self._new_released = [], []
+        self._dead, self._misses = dead[first], misses[first]
 
 
-def _identities(records: Records) -> npt.NDArray[np.uint64]:
+def _identities(records: Records, where: Any = slice(None)) -> npt.NDArray[np.uint64]:
     """One number a process: start times are all but unique, pids make them so."""
-    starts: npt.NDArray[np.uint64] = records["start_boot_ns"]
-    return starts ^ (records["host_pid"].astype(np.uint64) << np.uint64(42))
+    starts: npt.NDArray[np.uint64] = records["start_boot_ns"][where]
+    return starts ^ (records["host_pid"][where].astype(np.uint64) << np.uint64(42))
 
 
 def _tracked_key(record: Any) -> bytes:

@@ -184,11 +184,11 @@ class Recorder:
     def _flush(self) -> None:
         if not self._held:
             return
-        import numpy as np
+        from tracer.wire.layout import join_records
 
         held, self._held = self._held, []
         number, self._held_records = self._held_records, 0
-        records = held[0] if len(held) == 1 else np.concatenate(held)
+        records = join_records(held)
 
         def write() -> None:
             if self._writer is not None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _LONG_S = 3600.0
 _LINGER_S = 0.12
 _BATCH_S = 0.02
+_UNSEEN_BATCH_S = 0.1
+"""Where nobody looks on: a storm fills a third of the ring meanwhile, at the most."""
 _PROMPT_LOOKS = 4
 _TURN_S = 0.1
 """How long events may keep the loop from its clock and from Ctrl-C: a storm never ends."""
@@ -254,7 +256,7 @@ class Trace:
         # Records come in batches, for each wake-up costs more than a record. But
         # who sends a signal may be gone in a moment: the first few, after a
         # silence, are looked at as they come.
-        until = time.monotonic() + _BATCH_S
+        until = time.monotonic() + (_BATCH_S if self._options.conclude else _UNSEEN_BATCH_S)
         poll = select.poll()
         poll.register(self._source.fileno(), select.POLLIN)
         for _ in range(_PROMPT_LOOKS):

@@ -58,7 +58,8 @@ class CaptureWriter:
             self._stream = pa.ipc.new_stream(
                 pa.PythonFile(self._sink, "w"),
                 self._schema,
-                options=pa.ipc.IpcWriteOptions(compression="lz4"),
+                # A pool of threads for such short columns costs thrice the work.
+                options=pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False),
             )
             self._empty = records_to_batch(np.zeros(0, RECORD), self._schema)
             first = self._encode(self._empty, {})

@@ -11,14 +11,15 @@ Attributes:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from tracer.errors import ZomtraceError
 from tracer.wire.header import CONSTANTS, KIND_NAMES, bpf_directory, read_header
 
-__all__ = ["CONSTANTS", "KIND_NAMES", "RECORD", "bpf_directory", "parse_record"]
+__all__ = ["CONSTANTS", "KIND_NAMES", "RECORD", "bpf_directory", "join_records", "parse_record"]
 
 _C_TYPES = {
     "unsigned long long": "u8",
@@ -65,3 +66,17 @@ def parse_record(header: str, constants: Mapping[str, int]) -> np.dtype[np.void]
 
 
 RECORD = parse_record(read_header(), CONSTANTS)
+
+_BLOB = np.dtype((np.void, RECORD.itemsize))
+
+
+def join_records(parts: Sequence[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+    """Put arrays of records one behind the other.
+
+    np.concatenate() compares every member of the dtypes each time, 0.13 ms for
+    ours, far more than the copying takes; blobs of bytes have none.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    blobs = [np.ascontiguousarray(part).view(_BLOB) for part in parts]
+    return np.concatenate(blobs).view(RECORD)

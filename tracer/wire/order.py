@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tracer.wire.layout import join_records
+
 WINDOW_NS = 20_000_000
 """How long a CPU may take from stamping a record to reserving its place."""
 
@@ -53,9 +55,11 @@ class TimeOrder:
     def _release(self, until_ns: int | None) -> npt.NDArray[np.void] | None:
         if not self._held:
             return None
-        held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
-        held = held[np.argsort(held["boot_ns"], kind="stable")]
-        stamps = held["boot_ns"]
+        held = join_records(self._held)
+        stamps = np.ascontiguousarray(held["boot_ns"])
+        if not np.all(stamps[1:] >= stamps[:-1]):
+            order = np.argsort(stamps, kind="stable")
+            held, stamps = held[order], stamps[order]
         cut = (
             len(held)
             if until_ns is None
