@@ -29,15 +29,15 @@ else:
 _compiled = tempfile.TemporaryDirectory(prefix="zomtrace-compiled-")
 os.environ["ZOMTRACE_CACHE"] = f"{_compiled.name}/programs"
 
-_LIVE = Path(__file__).parent / "live"
+_LIVE = tuple(Path(__file__).parent / name for name in ("live", "bench"))
 _NO_REASON = {"", "unconditional skip", "<Skipped instance>", "<Skipped ''>"}
 _SKIPPED = re.compile(r"^Skipped(?:: )?")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies under tests/live, and skip what root alone can do."""
+    """Mark what lies under tests/live and tests/bench, and skip what root alone can do."""
     for item in items:
-        if _LIVE in item.path.parents:
+        if any(directory in item.path.parents for directory in _LIVE):
             item.add_marker(pytest.mark.live)
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))

@@ -301,8 +301,8 @@ def test_all_lints_and_the_tests_run_though_the_first_lint_fails(ready: Checkout
     assert [call.split()[0] for call in ready.called()] == [
         "setup", "ruff", "ruff", "mypy", "lint-imports", "clang-format", "shellcheck", "python",
     ]  # fmt: skip
-    assert (
-        ready.called()[-1] == "python -m pytest tests/unit tests/replay tests/model tests/live -x"
+    assert ready.called()[-1] == (
+        "python -m pytest tests/unit tests/replay tests/model tests/live tests/bench -x"
     )
     assert "lint: ruff check ... FAILED\nx.py:1:1 F401 unused import" in done.stdout
     assert "lint: mypy --strict ... ok" in done.stdout
@@ -328,7 +328,7 @@ def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
     ("arguments", "calls"),
     [
         (["--unit"], ["setup --test", "python -m pytest tests/unit tests/replay tests/model"]),
-        (["--live", "-k", "oom"], ["setup --test", "python -m pytest tests/live -k oom"]),
+        (["--live", "-k", "oom"], ["setup --test", "python -m pytest tests/live tests/bench -k oom"]),
         (["--kernel"], ["setup --test --kernel", "kernel-matrix "]),
         (["tests/unit/test_a.py::test_b"],
          ["setup --test", "python -m pytest tests/unit/test_a.py::test_b"]),

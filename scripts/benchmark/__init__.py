@@ -1,0 +1,1 @@
+"""Measures zomtrace and its peers side by side; scripts/bench starts it."""
