@@ -297,7 +297,7 @@ def refuse_by_errno(code: int, action: str) -> None:
     if is_locked_down():
         raise BpfUnavailableError(
             "this kernel is locked down (confidentiality): BPF may not read its memory",
-            hint="use --source netlink for exits without BPF, or boot with lockdown=integrity",
+            hint="boot with lockdown=integrity: that lets BPF read",
         )
     if code in {errno.EPERM, errno.EACCES}:
         raise PrivilegeError(

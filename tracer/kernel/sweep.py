@@ -151,8 +151,9 @@ class ReleaseSweep:
 
 def _identities(records: Records, where: Any = slice(None)) -> npt.NDArray[np.uint64]:
     """One number a process: start times are all but unique, pids make them so."""
-    starts: npt.NDArray[np.uint64] = records["start_boot_ns"][where]
-    return starts ^ (records["host_pid"][where].astype(np.uint64) << np.uint64(42))
+    starts, pids = records["start_boot_ns"][where], records["host_pid"][where]
+    identities: npt.NDArray[np.uint64] = starts ^ (pids.astype(np.uint64) << np.uint64(42))
+    return identities
 
 
 def _tracked_key(record: Any) -> bytes:

@@ -178,7 +178,7 @@ def render_view(
     if registers is None:
         raise BpfUnavailableError(
             f"the registers of the architecture {machine} are not known",
-            hint="x86_64 and aarch64 are supported; use --source netlink here",
+            hint="x86_64 and aarch64 are supported",
         )
     lines = ["#include <linux/types.h>"]
     lines += _render_features(btf, features, registers, cgroup_v1=cgroup_v1)
@@ -232,7 +232,7 @@ def _render_read(btf: KernelBtf, read: _Read) -> Iterator[str]:
         raise BpfUnavailableError(
             f"struct {read.struct}.{read.path} has {layout.size} bytes on this kernel,"
             f" {_C_SIZES[read.c_type]} are expected",
-            hint="report this kernel; until then use --source netlink",
+            hint="report this kernel to zomtrace",
         )
     yield f"#define ZT_HAS_{read.c_name} 1"
     yield (
@@ -255,5 +255,5 @@ def _render_offset(btf: KernelBtf, struct: str, path: str, *, optional: bool) ->
 def _missing(struct: str, path: str) -> BpfUnavailableError:
     return BpfUnavailableError(
         f"struct {struct} of this kernel has no member {path}",
-        hint="report this kernel; until then use --source netlink",
+        hint="report this kernel to zomtrace",
     )
