@@ -14,6 +14,7 @@ from tests.replay.builders import (
     HOST,
     INIT,
     KILL,
+    MS,
     PIDNS,
     RUNC,
     TERM,
@@ -35,7 +36,7 @@ from tests.replay.builders import (
     start_of,
     to_the_dead,
 )
-from tracer.model.events import Event, HookState, SignalInfo
+from tracer.model.events import Event, HookState, LossEvent, SignalInfo
 from tracer.model.report import ProcessReport
 from tracer.model.signals import Disposition, SignalResult
 from tracer.model.verdicts import Cause, End
@@ -373,3 +374,18 @@ def test_in_a_namespace_whose_init_was_never_met_no_stop_is_ruled_out(
         replace(an_exit(T + 1, 103, signo=signo), process=strange),
     ]  # fmt: skip
     assert process(report_of(*events), 103).cause is cause
+
+
+@pytest.mark.parametrize(("is_lost", "cause"), [(False, Cause.STOP_SIGNAL), (True, Cause.UNKNOWN)])
+def test_who_passes_a_stop_on_belongs_to_it_unless_an_ancestor_is_not_known(
+    is_lost: bool, cause: Cause
+) -> None:
+    # 102 is never met: its birth is lost, or it was there before and is gone.
+    worker = a_process(103, parent=102)
+    lost = LossEvent(BEGIN * MS + 5000, {"fork": 1}, BEGIN * MS)
+    events: list[Event] = [
+        a_seed(101), a_seed(103, process=worker), *([lost] if is_lost else []),
+        a_signal(T + 90_000), a_signal(T + 90_001, 101, by=103, **DEFAULT),
+        an_exit(T + 90_002, 101, signo=TERM),
+    ]  # fmt: skip
+    assert process(report_of(*events, until=T + 95_000), 101).cause is cause

@@ -153,6 +153,40 @@ def test_who_was_told_last_is_the_reaper_unless_its_own_end_may_be_lost() -> Non
     assert (one.reap_kind, one.reaper_host_pid) == (ReapKind.UNKNOWN, None)
 
 
+def test_nocldwait_says_nothing_of_a_process_that_may_have_been_traced() -> None:
+    # Its exit is lost, and with it who traced it: a tracer's notification looks the same.
+    events: list[Event] = [a_seed(101), a_notice(T + 1, parent_nocldwait=True), a_free(T + 20)]
+    lost = LossEvent((T + 30) * MS, {"exit": 1}, (T - 10) * MS)
+    assert process(report_of(*events, lost), 101).reap_kind is ReapKind.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("does", "kind"),
+    [(SigchldAction.CAUGHT, ReapKind.ADOPTER), (SigchldAction.UNKNOWN, ReapKind.UNKNOWN)],
+)
+def test_a_tracer_that_is_the_parent_in_the_end_may_have_handed_a_silent_child_on(
+    does: SigchldAction, kind: ReapKind
+) -> None:
+    events: list[Event] = [
+        a_seed(102), a_seed(103, process=a_process(103, parent=102)),
+        an_exit(T, 103, parent=102, tracer=INIT, exit_signo=0), a_notice(T + 1, 103),
+        an_exit(T + 30, 102), a_notice(T + 31, 102),
+        a_free(T + 60, 103, parent=INIT, parent_sigchld=does),
+    ]  # fmt: skip
+    assert process(report_of(*events), 103).reap_kind is kind
+
+
+@BOTH
+def test_nobody_told_is_auto_though_a_tracer_was_there_at_the_end(kprobes: bool) -> None:
+    # The tracer died before the notification; a parent that ignores SIGCHLD gets none.
+    events: list[Event] = [
+        a_seed(102), an_exit(T, 101, tracer=102, parent_sigchld=SigchldAction.IGNORED),
+        an_exit(T + 1, 102), a_notice(T + 2, 102),
+    ]  # fmt: skip
+    kind = ends(events, a_reap(T + 3, 101, by=101, exiting=True), a_free(T + 20), kprobes=kprobes)
+    assert kind == (ReapKind.AUTO, 101, "worker")
+
+
 def test_zombie_the_teardown_did_not_signal_had_been_reaped_before() -> None:
     report = report_of(
         a_seed(101), a_seed(102), an_exit(T - 5), a_notice(T - 4), an_exit(T, INIT),

@@ -51,6 +51,7 @@ _OWN_TIMERS = frozenset({SIGALRM, SIGVTALRM, SIGPROF})
 _OWN_WRITES = frozenset({SIGPIPE, SIGXFSZ})
 _NO_SIGNAL_LOST = frozenset({"signal"})
 _NO_BIRTH_LOST = frozenset({"signal", "fork"})
+_NO_ANCESTOR_LOST = frozenset({"fork"})
 
 
 def is_fatal_by_default(signo: int) -> bool:
@@ -224,12 +225,25 @@ def _classify_users(event: SignalEvent, state: ProcessState, table: ProcessTable
                 return SentSignal(event, Cause.GRACE_EXPIRED)
             return SentSignal(event, Cause.RUNTIME_KILL, _NO_SIGNAL_LOST)
         return SentSignal(event, Cause.KILL, _NO_SIGNAL_LOST if state.led else frozenset())
+    return _classify_passed_on(event, asked, table) or SentSignal(
+        event, Cause.KILL, _NO_BIRTH_LOST if could_be_stop else frozenset()
+    )
+
+
+def _classify_passed_on(
+    event: SignalEvent, asked: list[Scope], table: ProcessTable
+) -> SentSignal | None:
     for scope in asked:
-        if signo == scope.stop_signo and (
-            is_passing_on(event.actor, scope, table) or is_runtime(event, (scope,))
-        ):
+        if event.signo != scope.stop_signo:
+            continue
+        if is_runtime(event, (scope,)):
             return SentSignal(event, Cause.STOP_SIGNAL)
-    return SentSignal(event, Cause.KILL, _NO_BIRTH_LOST if could_be_stop else frozenset())
+        if is_passing_on(event.actor, scope, table):
+            if _is_descent_known(event.actor, scope, table):
+                return SentSignal(event, Cause.STOP_SIGNAL)
+            # An ancestor whose birth is lost may have been put in from outside.
+            return SentSignal(event, Cause.STOP_SIGNAL, _NO_ANCESTOR_LOST, rests_since_ns=0)
+    return None
 
 
 def _classify_own(
@@ -259,6 +273,21 @@ def is_passing_on(actor: Actor, scope: Scope, table: ProcessTable) -> bool:
     if state is None or scope not in state.scopes:
         return False
     return not is_put_in(state, scope, table)
+
+
+def _is_descent_known(actor: Actor, scope: Scope, table: ProcessTable) -> bool:
+    """Whether a member's descent from its scope's init is known without a gap."""
+    if scope.init == actor.key:
+        return True
+    state = table.get(actor.key)
+    if state is None or state.is_seen_late:
+        return False
+    for ancestor in table.ancestors(state):
+        if scope.init == ancestor.key:
+            return True
+        if ancestor.is_seen_late:
+            return False
+    return False
 
 
 def is_put_in(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:

@@ -273,7 +273,9 @@ def _unsent(world: World, state: ProcessState, signo: int) -> Cause:
 
 def _cause(world: World, state: ProcessState, sent: SentSignal) -> Cause:
     event, losses = sent.event, world.losses
-    since_ns = _asked_since(state, event)
+    since_ns = sent.rests_since_ns
+    if since_ns is None:
+        since_ns = _asked_since(state, event)
     if sent.rests_on and losses.any_between(since_ns, event.boot_ns, sent.rests_on):
         return Cause.UNKNOWN
     if sent.cause is not Cause.UNKNOWN or event.signo != SIGKILL:

@@ -117,6 +117,9 @@ def _by_notifications(
         return _of_nobody_told(event, state, parent, world)
     last = holdings[-1]
     if last.nocldwait and not _is_tracers(last, state) and last.signo == SIGCHLD:
+        if state.is_exit_bound:
+            # A tracer would hold it all the same; whether one did, its end would tell.
+            return _Release(None, None)
         # Told, and released at once by who told: itself, or who handed it on.
         return _Release(last.by, is_auto=True)
     if parent is None and not _is_surely_there(last.holder, state, world):
@@ -126,6 +129,12 @@ def _by_notifications(
         # That it is there rests on its end not having been seen.
         return _Release(last.holder, is_auto=False, rests_on=_NOT_ENDED)
     if parent == last.holder:
+        if state.exit_signo == 0 and _is_tracers(last, state) and parent != state.original_parent:
+            # Handed on in silence, and back by its father's death? An heir that does
+            # not ignore SIGCHLD would have been told.
+            does = event.parent_sigchld
+            is_told = does in (SigchldAction.CAUGHT, SigchldAction.DEFAULT)
+            return _Release(parent, is_auto=False) if is_told else _Release(None, None)
         return _Release(last.holder, is_auto=False)
     return _handed_on_in_silence(event, state, parent, last.holder, world)
 
@@ -148,7 +157,8 @@ def _of_nobody_told(
         if parent is None or parent == state.original_parent:
             return _Release(parent, is_auto=False if parent is not None else None)
         return _handed_on_in_silence(event, state, parent, state.original_parent, world)
-    if state.exit_signo == SIGCHLD and state.tracer_host_pid is None:
+    if state.exit_signo == SIGCHLD:
+        # A tracer that still was one would have been told, too.
         return _Release(state.key, is_auto=True, rests_on=_NOT_TOLD)
     return _Release(None, None)
 

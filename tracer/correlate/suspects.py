@@ -28,6 +28,7 @@ class SentSignal:
         event: The signal.
         cause: Why.
         rests_on: The kinds of record whose absence ``cause`` rests on.
+        rests_since_ns: From when on; None = for as long as a stop may be under way.
         is_near_oom: The kernel sent it in a thread that had just been in the
             OOM killer.
     """
@@ -35,6 +36,7 @@ class SentSignal:
     event: SignalEvent
     cause: Cause
     rests_on: frozenset[str] = frozenset()
+    rests_since_ns: int | None = None
     is_near_oom: bool = False
 
 
