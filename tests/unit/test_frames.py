@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +24,8 @@ import pytest
 import tracer
 from tests.replay.captures import header_of, write_capture
 from tests.replay.made_host import BEGIN_NS, SECOND_NS, UTC_OFFSET_NS, MadeHost
-from tracer.errors import CaptureError
+from tracer.cli.export import _EXPORTERS
+from tracer.errors import CaptureError, OutputError
 from tracer.frames.capture import Capture
 from tracer.frames.columns import DATASET_COLUMNS, TABLES, ColumnType, describe_table
 from tracer.frames.export import export_csv, export_jsonl, export_parquet, neutralise
@@ -310,6 +313,55 @@ def test_jsonl_is_what_json_printed_live(cap: Capture, tmp_path: Path) -> None:
     live = [render_line(annotated, UTC_OFFSET_NS) for annotated in cap.annotated()]
     assert lines[:-1] == [line for line in live if line is not None]
     assert lines[-1] == render_report_line(cap.report())
+
+
+@pytest.mark.parametrize("name", ["parquet", "csv", "jsonl", "html", "perfetto"])
+def test_an_export_is_its_owners_alone_and_whole_or_not_there(
+    name: str, cap: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = _EXPORTERS[name]()
+    place = tmp_path / "out"
+    if name not in ("parquet", "csv"):
+        place.write_text("an earlier one, for all to read")
+        place.chmod(0o644)
+    exporter(cap, place)
+    files = [each for each in [place, *place.rglob("*")] if each.is_file()]
+    assert files
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    before = {each: each.read_bytes() for each in files}
+
+    def fail(*_: object, **__: object) -> object:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        exporter(cap, place)
+    left = {each: each.read_bytes() for each in [place, *place.rglob("*")] if each.is_file()}
+    assert left == before
+
+
+def test_all_tables_come_of_one_pass_as_they_come_singly(cap: Capture) -> None:
+    parts: dict[str, list[pa.RecordBatch]] = {}
+    for name, batch in cap.all_batches():
+        parts.setdefault(name, []).append(batch)
+    assert set(parts) == set(TABLES)
+    for name, batches in parts.items():
+        assert pa.Table.from_batches(batches).equals(cap.table(name)), name
+
+
+def test_an_export_spans_midnight(tmp_path: Path) -> None:
+    day_ns = 86_400 * SECOND_NS
+    to_midnight_ns = -(UTC_OFFSET_NS + BEGIN_NS) % day_ns
+    attached = replace(HOST.attached, utc_offset_ns=UTC_OFFSET_NS + to_midnight_ns - 9 * SECOND_NS)
+    path = write_capture(tmp_path / "a.arrows", HOST, attached=attached, hostname="odd/host")
+    capture = tracer.open_capture(path)
+    export_parquet(capture, tmp_path / "lake")
+    read = ds.dataset(tmp_path / "lake" / "events", partitioning="hive").to_table()
+    assert read.num_rows == len(capture.events())
+    assert set(read.column("host").to_pylist()) == {"odd/host"}
+    assert set(read.column("date").to_pylist()) == {"2023-11-14", "2023-11-15"}
+    dates = pa.compute.strftime(read.column("time"), format="%Y-%m-%d")
+    assert dates.to_pylist() == read.column("date").to_pylist()
 
 
 # The edges.

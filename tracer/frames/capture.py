@@ -11,7 +11,15 @@ import pandas as pd
 import pyarrow as pa
 
 from tracer.frames.plots import Plot, plot_counts, plot_deaths, plot_lanes
-from tracer.frames.tables import Row, build_batches, build_table, event_rows, to_pandas
+from tracer.frames.tables import (
+    ROWS_AT_ONCE,
+    Row,
+    build_batch,
+    build_batches,
+    build_table,
+    event_row,
+    to_pandas,
+)
 from tracer.model.annotated import Annotated
 from tracer.model.report import Report
 from tracer.report.jsonlines import event_to_json
@@ -181,6 +189,24 @@ class Capture:
         """The same table piece by piece, however large the capture is."""
         return build_batches(name, self._rows(name), self.utc_offset_ns)
 
+    def all_batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Every table, by name and piece by piece, from one pass through the capture."""
+        pending: dict[str, list[Row]] = {name: [] for name in EVENT_TABLES}
+        for line in self.json_lines():
+            pending["events"].append(event_row(line))
+            if line["kind"] == "signal":
+                pending["signals"].append(line)
+            for name, rows in pending.items():
+                if len(rows) >= ROWS_AT_ONCE:
+                    yield name, build_batch(name, rows, self.utc_offset_ns)
+                    rows.clear()
+        for name, rows in pending.items():
+            if rows:
+                yield name, build_batch(name, rows, self.utc_offset_ns)
+        for name in REPORT_TABLES:
+            for batch in self.batches(name):
+                yield name, batch
+
     def json_lines(self) -> Iterator[Row]:
         """The objects ``--json`` printed live, all but the last, which is the report."""
         for annotated in self.annotated():
@@ -193,7 +219,7 @@ class Capture:
 
     def _rows(self, name: str) -> Iterable[Row]:
         if name == "events":
-            return event_rows(self.json_lines())
+            return map(event_row, self.json_lines())
         if name == "signals":
             return (line for line in self.json_lines() if line["kind"] == "signal")
         rows: list[Row] = report_to_json(self.report())[name]

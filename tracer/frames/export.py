@@ -1,21 +1,29 @@
-"""Tables as files other programs read: Parquet, CSV and JSON lines."""
+"""Tables as files other programs read: Parquet, CSV and JSON lines.
+
+The capture is read once, and no more than some ten thousand rows of it are held.
+Files are their owner's alone, as captures are, and there only when they are whole.
+"""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from tracer.errors import OutputError
 from tracer.frames.capture import Capture
 from tracer.frames.columns import TABLES, ColumnType
 from tracer.report.jsonobject import dump_object
 from tracer.report.jsonreport import render_report_line
+from tracer.report.private_file import private_file
 from tracer.report.times import format_rfc3339
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -39,27 +47,20 @@ def export_parquet(capture: Capture, directory: Path) -> None:
         OutputError: It cannot be written to.
         CaptureError: The capture is corrupt.
     """
-    header = capture.header
-    for name in TABLES:
-        batches = (_with_partition(batch, capture) for batch in capture.batches(name))
-        first = next(batches, None)
-        if first is None:
-            continue
-        reader = pa.RecordBatchReader.from_batches(first.schema, _chain(first, batches))
-        partitioning = ds.partitioning(
-            pa.schema([("host", pa.string()), ("date", pa.string())]), flavor="hive"
-        )
-        try:
-            ds.write_dataset(
-                reader,
-                directory / name,
-                format="parquet",
-                partitioning=partitioning,
-                basename_template=f"{header.trace_id}-{header.sequence}-{{i}}.parquet",
-                existing_data_behavior="overwrite_or_ignore",
-            )
-        except OSError as error:
-            raise _cannot_write(directory, error) from error
+    at = directory
+    try:
+        with ExitStack() as files:
+            writers: dict[Path, pq.ParquetWriter] = {}
+            for name, batch in capture.all_batches():
+                for date, part in _by_date(batch, capture):
+                    at = _partition(directory / name, date, capture)
+                    if at not in writers:
+                        at.parent.mkdir(parents=True, exist_ok=True)
+                        file = files.enter_context(private_file(at))
+                        writers[at] = files.enter_context(pq.ParquetWriter(file, part.schema))
+                    writers[at].write_batch(part)
+    except OSError as error:
+        raise _cannot_write(at, error) from error
 
 
 def export_csv(capture: Capture, directory: Path) -> None:
@@ -76,28 +77,22 @@ def export_csv(capture: Capture, directory: Path) -> None:
         OutputError: It cannot be written to.
         CaptureError: The capture is corrupt.
     """
+    at = directory
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as files:
+            sheets = {}
+            for name in TABLES:
+                at = directory / f"{name}.csv"
+                file = files.enter_context(private_file(at))
+                text = files.enter_context(TextIOWrapper(file, "utf-8", newline=""))
+                sheets[name] = csv.writer(text)
+                sheets[name].writerow([column.name for column in TABLES[name]])
+            for name, batch in capture.all_batches():
+                at = directory / f"{name}.csv"
+                sheets[name].writerows(zip(*_cells(name, batch), strict=True))
     except OSError as error:
-        raise _cannot_write(directory, error) from error
-    for name, columns in TABLES.items():
-        path = directory / f"{name}.csv"
-        writers = [_cell_writer(column.type) for column in columns]
-        try:
-            with path.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow([column.name for column in columns])
-                for batch in capture.batches(name):
-                    values = [_values(column) for column in batch.columns]
-                    for row in zip(*values, strict=True):
-                        writer.writerow(
-                            [
-                                "" if value is None else write(value)
-                                for write, value in zip(writers, row, strict=True)
-                            ]
-                        )
-        except OSError as error:
-            raise _cannot_write(path, error) from error
+        raise _cannot_write(at, error) from error
 
 
 def export_jsonl(capture: Capture, path: Path) -> None:
@@ -114,8 +109,10 @@ def export_jsonl(capture: Capture, path: Path) -> None:
     if path.is_dir():
         path /= "events.jsonl"
     try:
-        with path.open("w", encoding="utf-8") as file:
-            _write_lines(capture, file)
+        with private_file(path) as file:
+            for line in capture.json_lines():
+                file.write(f"{dump_object(dict(line))}\n".encode())
+            file.write(f"{render_report_line(capture.report())}\n".encode())
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -129,30 +126,31 @@ def neutralise(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _write_lines(capture: Capture, file: IO[str]) -> None:
-    for line in capture.json_lines():
-        file.write(dump_object(dict(line)) + "\n")
-    file.write(render_report_line(capture.report()) + "\n")
-
-
-def _with_partition(batch: pa.RecordBatch, capture: Capture) -> pa.RecordBatch:
+def _by_date(batch: pa.RecordBatch, capture: Capture) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Cut a batch by the day its rows are of; its boot comes first in each."""
     header = capture.header
-    names = batch.schema.names
-    if "time" in names:
-        dates = pc.strftime(batch.column("time"), format="%Y-%m-%d")
-    else:
-        begin = format_rfc3339(header.attached.boot_ns + header.utc_offset_ns)
-        dates = pa.array([begin[:10]] * batch.num_rows, pa.string())
-    hosts = pa.array([header.hostname] * batch.num_rows, pa.string())
     boots = pa.array([header.boot_id] * batch.num_rows, pa.string())
-    return pa.RecordBatch.from_arrays(
-        [boots, *batch.columns, hosts, dates], names=["boot", *names, "host", "date"]
-    )
+    whole = pa.RecordBatch.from_arrays([boots, *batch.columns], names=["boot", *batch.schema.names])
+    if "time" not in batch.schema.names:
+        yield format_rfc3339(header.attached.boot_ns + header.utc_offset_ns)[:10], whole
+        return
+    dates = pc.strftime(batch.column("time"), format="%Y-%m-%d")
+    days = pc.unique(dates).to_pylist()
+    for day in days:
+        yield day, whole if len(days) == 1 else whole.filter(pc.equal(dates, day))
 
 
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest
+def _partition(table: Path, date: str, capture: Capture) -> Path:
+    header = capture.header
+    name = f"{header.trace_id}-{header.sequence}-0.parquet"
+    return table / f"host={quote(header.hostname, safe='')}" / f"date={date}" / name
+
+
+def _cells(name: str, batch: pa.RecordBatch) -> Iterator[list[str]]:
+    """Give the cells of a batch, column by column."""
+    for column, array in zip(TABLES[name], batch.columns, strict=True):
+        write = _cell_writer(column.type)
+        yield ["" if value is None else write(value) for value in _values(array)]
 
 
 def _values(column: pa.Array) -> list[Any]:

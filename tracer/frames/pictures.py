@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tracer.errors import OutputError
 from tracer.frames.capture import Capture
+from tracer.report.private_file import private_file
 
 
 def export_html(capture: Capture, path: Path) -> None:
@@ -44,7 +45,8 @@ def export_perfetto(capture: Capture, path: Path) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.write_bytes(content)
+        with private_file(path) as file:
+            file.write(content)
     except OSError as error:
         raise OutputError(
             f"{path}: {error.strerror}", hint="name a file in a directory that is there"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tracer.model.annotated import Annotated
 from tracer.model.report import Report
+from tracer.report.private_file import private_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,13 @@ class Plot:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file.
+        """Write it to a file, which is its owner's alone.
 
         Raises:
             OSError: It cannot be written to.
         """
-        Path(path).write_text(self.content, encoding="utf-8")
+        with private_file(Path(path)) as file:
+            file.write(self.content.encode())
 
 
 def plot_lanes(report: Report, events: Iterable[Annotated], *, height: int = 760) -> Plot:

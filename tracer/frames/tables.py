@@ -14,7 +14,9 @@ from tracer.frames.columns import TABLES, Column, ColumnType
 
 Row = Mapping[str, Any]
 
-_ROWS_AT_ONCE = 50_000
+ROWS_AT_ONCE = 50_000
+"""In one batch: of rows as Python has them, some 100 MB."""
+
 _ARROW = {
     ColumnType.INT32: pa.int32(),
     ColumnType.INT64: pa.int64(),
@@ -26,6 +28,7 @@ _ARROW = {
     ColumnType.STRINGS: pa.list_(pa.string()),
     ColumnType.PIDS: pa.list_(pa.int32()),
 }
+_EVENT_COLUMNS = frozenset(column.name for column in TABLES["events"])
 
 
 def arrow_schema(name: str) -> pa.Schema:
@@ -46,11 +49,21 @@ def build_batches(name: str, rows: Iterable[Row], utc_offset_ns: int) -> Iterato
         rows: Objects of the JSON contract.
         utc_offset_ns: CLOCK_REALTIME minus CLOCK_BOOTTIME.
     """
-    schema = arrow_schema(name)
     remaining = iter(rows)
-    while chunk := list(islice(remaining, _ROWS_AT_ONCE)):
-        arrays = [_array(column, chunk, utc_offset_ns) for column in TABLES[name]]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    while chunk := list(islice(remaining, ROWS_AT_ONCE)):
+        yield build_batch(name, chunk, utc_offset_ns)
+
+
+def build_batch(name: str, rows: Sequence[Row], utc_offset_ns: int) -> pa.RecordBatch:
+    """Make one batch of rows; see :func:`build_batches`."""
+    keys = set().union(*rows)
+    arrays = [
+        _array(column, rows, utc_offset_ns)
+        if (column.clock or column.name) in keys
+        else _nulls(column, len(rows))
+        for column in TABLES[name]
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(name))
 
 
 def build_table(name: str, rows: Iterable[Row], utc_offset_ns: int) -> pa.Table:
@@ -65,15 +78,18 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     )
 
 
-def event_rows(lines: Iterable[Row]) -> Iterator[Row]:
-    """Make rows of the lines of ``--json``: what has no column goes to ``detail``."""
-    known = {column.name for column in TABLES["events"]}
-    for line in lines:
-        rest = {key: value for key, value in line.items() if key not in known}
-        if rest:
-            yield {**line, "detail": json.dumps(rest, ensure_ascii=False)}
-        else:
-            yield line
+def event_row(line: Row) -> Row:
+    """Make a row of a line of ``--json``: what has no column goes to ``detail``."""
+    if line.keys() <= _EVENT_COLUMNS:
+        return line
+    rest = {key: value for key, value in line.items() if key not in _EVENT_COLUMNS}
+    return {**line, "detail": json.dumps(rest, ensure_ascii=False)}
+
+
+def _nulls(column: Column, count: int) -> pa.Array:
+    if column.type is ColumnType.CATEGORY:
+        return categorical([None] * count, column.categories)
+    return pa.nulls(count, _ARROW[column.type])
 
 
 def _array(column: Column, rows: Sequence[Row], utc_offset_ns: int) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from tracer.model.events import HookState
@@ -14,6 +15,9 @@ from tracer.report.escape import safe_text
 
 JsonObject = dict[str, Any]
 
+_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_AS_THEY_ARE = frozenset({type(None), bool, int})
+
 
 def clean_object(value: Mapping[str, Any]) -> JsonObject:
     """Copy an object so that it holds JSON types and safe strings only.
@@ -22,14 +26,18 @@ def clean_object(value: Mapping[str, Any]) -> JsonObject:
     for) null, keys strings; strings go through
     :func:`tracer.report.escape.safe_text`.
     """
-    return {safe_text(str(key)): _clean(item) for key, item in value.items()}
+    return {
+        _clean_key(key): item if item.__class__ in _AS_THEY_ARE else _clean(item)
+        for key, item in value.items()
+    }
 
 
 def dump_object(value: JsonObject, *, indent: int | None = None) -> str:
     """Write a cleaned object: keys in their order, no NaN, no line's end."""
-    separators = (",", ":") if indent is None else (",", ": ")
+    if indent is None:
+        return _LINE.encode(value)
     return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators
+        value, ensure_ascii=False, allow_nan=False, indent=indent, separators=(",", ": ")
     )
 
 
@@ -55,8 +63,13 @@ def container_object(container: Container) -> JsonObject:
     }
 
 
+@lru_cache(1024, typed=True)
+def _clean_key(key: object) -> str:
+    return safe_text(str(key))
+
+
 def _clean(value: Any) -> Any:
-    if value is None or value is True or value is False or type(value) is int:
+    if value.__class__ in _AS_THEY_ARE:
         return value
     if isinstance(value, str):
         return safe_text(str(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 SECOND_NS = 1_000_000_000
 _MILLI_NS = 1_000_000
@@ -19,7 +20,12 @@ def format_rfc3339(utc_ns: int) -> str:
     '1970-01-01T00:00:01.000000007Z'
     """
     seconds, ns = divmod(utc_ns, SECOND_NS)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{ns:09d}Z"
+    return f"{_to_the_second(seconds)}.{ns:09d}Z"
+
+
+@lru_cache(256)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def format_clock(utc_ns: int, *, utc: bool) -> str:
