@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tracer.correlate.why.evidence import Evidence, members_of
 from tracer.correlate.why.words import (
@@ -41,14 +41,27 @@ def explain_stop(evidence: Evidence, stop: StopReport) -> Why:
     return Why(
         question=f"Why did {label} {verb}, and how?",
         answer=answer,
-        steps=(
-            *begin_steps(evidence, stop, members),
-            *init_end_steps(stop),
-            *_teardown_steps(stop, members),
+        steps=in_order(
+            (
+                *begin_steps(evidence, stop, members),
+                *init_end_steps(stop),
+                *_teardown_steps(stop, members),
+                *_engine_steps(evidence, stop),
+            )
         ),
         findings=tuple(f for f in report.findings if concerned & set(f.host_pids)),
         complete=stop.complete,
     )
+
+
+def in_order(steps: Iterable[WhyStep]) -> tuple[WhyStep, ...]:
+    """Sort steps by time; one without a time stays behind what it follows from."""
+    timed: list[tuple[int, WhyStep]] = []
+    latest_ns = 0
+    for step in steps:
+        latest_ns = latest_ns if step.boot_ns is None else step.boot_ns
+        timed.append((latest_ns, step))
+    return tuple(step for _, step in sorted(timed, key=lambda pair: pair[0]))
 
 
 def stop_label(stop: StopReport) -> str:
@@ -68,7 +81,7 @@ def begin_steps(
     evidence: Evidence, stop: StopReport, members: Sequence[ProcessReport]
 ) -> list[WhyStep]:
     """From who asked for the stop to what became of the request."""
-    steps = list(_engine_steps(evidence, stop))
+    steps: list[WhyStep] = []
     asked = _first_signal(evidence, stop)
     if asked is not None and stop.stop_signal is not None:
         steps.append(
