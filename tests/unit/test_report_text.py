@@ -114,6 +114,17 @@ def test_init_comes_first_then_the_killed_then_the_rest() -> None:
     assert [fate.one.comm for fate in fates] == ["fwd", "killed", "failed", "fine", "running"]
 
 
+def test_an_end_that_was_not_seen_is_not_guessed() -> None:
+    lost = samples.a_process(
+        5000, "maybe", end=None, exit_code=None, end_boot_ns=None, reap_kind=None,
+        reaper_host_pid=None, reaper_comm=None, zombie_ns=None, complete=False,
+    )  # fmt: skip
+    gone = samples.a_process(5001, "maybe", end=None, exit_code=None, complete=False)
+    text = " ".join(render_report(samples.a_report(processes=(lost, gone))).split())
+    assert "1 x maybe not known Whether it ended is not known" in text
+    assert "1 x maybe not known It ended; how is not known" in text
+
+
 def test_a_sender_that_differs_in_pid_alone_is_named_without_it() -> None:
     def shot(pid: int, sender_pid: int) -> ProcessReport:
         return samples.killed(pid, cause=Cause.KILL, sender_comm="kill", sender_host_pid=sender_pid)

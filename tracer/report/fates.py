@@ -133,6 +133,7 @@ def _fate_key(process: ProcessReport) -> tuple[object, ...]:
         process.is_init,
         process.comm,
         process.end,
+        _may_live(process),
         process.exit_code,
         process.term_signal,
         process.core_dumped,
@@ -146,11 +147,18 @@ def _fate_key(process: ProcessReport) -> tuple[object, ...]:
     )
 
 
+def _may_live(process: ProcessReport) -> bool:
+    # Only where the record of an end may be lost is there no end at all.
+    return process.end is None and process.end_boot_ns is None and process.reap_kind is None
+
+
 def _rank(process: ProcessReport) -> int:
     if process.is_init:
         return 0
     if process.end is End.SIGNAL:
         return 1
+    if process.end is None:
+        return 2
     if process.end is End.EXIT:
         return 2 if process.exit_code else 3
     return 4
@@ -165,11 +173,13 @@ def _end_label(process: ProcessReport) -> str:
         return "still runs"
     if process.end is End.SIGNAL:
         return process.term_signal or "a signal"
+    if process.end is None:
+        return "not known"
     return "ended" if process.exit_code is None else f"exit {process.exit_code}"
 
 
 def _end_style(process: ProcessReport) -> Style:
-    if process.end is End.RUNNING:
+    if process.end in (End.RUNNING, None):
         return Style.INFO
     if process.end is End.SIGNAL:
         return Style.WARNING if process.cause is Cause.STOP_SIGNAL else Style.ERROR
@@ -182,8 +192,10 @@ def _why(process: ProcessReport) -> str:
     if process.end is End.SIGNAL:
         dumped = " It left a core dump." if process.core_dumped else ""
         return CAUSE_MEANING[process.cause or Cause.UNKNOWN] + dumped
+    if _may_live(process):
+        return "Whether it ended is not known: the record of that may be among the lost."
     if process.exit_code is None:
-        return "It ended; how is not known."
+        return "It ended; how is not known: no record of that was seen."
     if not process.exit_code:
         return "It ended by itself."
     signo = process.exit_code - 128

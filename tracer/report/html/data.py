@@ -246,6 +246,8 @@ def _end_kind(life: Life) -> str:
         return "outside"
     if process is None:
         return "unknown" if life.exit_ns is not None else "running"
+    if process.end is None:
+        return "unknown"
     if process.end is End.RUNNING:
         return "running"
     if process.end is End.SIGNAL:
