@@ -8,17 +8,19 @@ import sys
 
 from bcc import BPF
 
-HOOKS = (
-    "sched_process_fork",
-    "sched_process_exec",
-    "sched_process_exit",
-    "sched_process_free",
-    "signal_generate",
-    "signal_deliver",
-)
+# A program's name in the kernel has 15 characters.
+HOOKS = {
+    "bare_fork": "sched_process_fork",
+    "bare_exec": "sched_process_exec",
+    "bare_exit": "sched_process_exit",
+    "bare_free": "sched_process_free",
+    "bare_signal": "signal_generate",
+    "bare_deliver": "signal_deliver",
+}
 
-programs = BPF(text="".join(f"int raw_tracepoint__{hook}(void *ctx) {{ return 0; }}\n"
-                            for hook in HOOKS))  # fmt: skip
+programs = BPF(text="".join(f"int {name}(void *ctx) {{ return 0; }}\n" for name in HOOKS))
+for function, tracepoint in HOOKS.items():
+    programs.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
 sys.stderr.write("bare: attached\n")
 sys.stderr.flush()
 signal.sigwait({signal.SIGINT, signal.SIGTERM})

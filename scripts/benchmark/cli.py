@@ -27,6 +27,7 @@ from benchmark.errors import (
 from benchmark.figures import noise
 from benchmark.load import busiest, busy_share
 from benchmark.measure import QUICK, Bench, Results, Sizes
+from benchmark.once import measure_once
 from benchmark.peers import PEERS, STORMS
 from benchmark.place import Place, mount_trace_events
 from benchmark.table import render_figures, target_lines
@@ -112,18 +113,6 @@ def _host() -> dict[str, Any]:
     return {"kernel": platform.release(), "cpus": os.cpu_count() or 1, "model": model}
 
 
-def _measure(bench: Bench, *, storms_only: bool) -> None:
-    bench.rounds()
-    if storms_only:
-        return
-    bench.help_times()
-    bench.tiny_ring()
-    bench.crowded()
-    bench.many_zombies()
-    bench.idle()
-    bench.long_storm()
-
-
 def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     if os.geteuid() != 0:
         raise BenchError("needs root", hint="sudo scripts/bench", status=77)
@@ -135,7 +124,9 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     mount_trace_events()
     began = time.monotonic()
     with Place() as place, Bench(place, sizes, peers, storms, os.cpu_count() or 1) as bench:
-        _measure(bench, storms_only=arguments.storms_only)
+        bench.rounds()
+        if not arguments.storms_only:
+            measure_once(bench)
         results = bench.results
     data = _data(results, sizes, arguments, argv, time.monotonic() - began)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from typing import Self
 from benchmark.errors import BenchError
 
 _PID_MAX = Path("/proc/sys/kernel/pid_max")
+_BPF_STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 _EMPTY_WITHIN_S = 20.0
 _ROOM_BYTES = 4 << 30
 _PREFIX = "zomtrace-bench-"
@@ -112,11 +112,11 @@ def mount_trace_events() -> None:
 
 
 class Place:
-    """A directory and cgroups of a run's own, and the host's pid_max.
+    """A directory and cgroups of a run's own, and settings of the host.
 
     A second process keeps watch: when this one is gone, however it ended, that
     one ends all that was started, removes the cgroups and the directory, and
-    gives pid_max back.
+    puts the host's settings back.
     """
 
     def __init__(self) -> None:
@@ -124,6 +124,7 @@ class Place:
         self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_roomy()))
         self._cgroups.mkdir()
         self._numbers = 0
+        self._stats_before = "0"
         reading, self._told = os.pipe()
         self._guard = os.fork()
         if self._guard == 0:
@@ -160,8 +161,20 @@ class Place:
         # Threads have pids as well; the kernel keeps the lowest 300 for itself.
         wanted = processes + 4 * in_use + 1000
         if wanted > present:
-            os.write(self._told, f"pid_max {present}\n".encode())
-            _PID_MAX.write_text(str(wanted))
+            self._change(_PID_MAX, str(wanted))
+
+    def count_programs(self) -> None:
+        """Have the kernel time BPF programs, for the rest of the run."""
+        self._stats_before = _BPF_STATS.read_text()
+        self._change(_BPF_STATS, "1")
+
+    def stop_counting_programs(self) -> None:
+        """Timing costs time: only while it is wanted."""
+        _BPF_STATS.write_text(self._stats_before)
+
+    def _change(self, setting: Path, value: str) -> None:
+        os.write(self._told, f"{setting} {setting.read_text().strip()}\n".encode())
+        setting.write_text(value)
 
 
 def _guard(reading: int, cgroups: Path, directory: Path) -> None:
@@ -173,14 +186,14 @@ def _guard(reading: int, cgroups: Path, directory: Path) -> None:
     while chunk := os.read(reading, 4096):
         told += chunk
     status = 0
-    first = re.search(rb"pid_max (\d+)", told)
     try:
         with contextlib.suppress(FileNotFoundError):
             _remove(cgroups)
         shutil.rmtree(directory, ignore_errors=True)
         # Last: while 30,000 zombies are there, the old limit does not hold them.
-        if first is not None:
-            _PID_MAX.write_text(first[1].decode())
+        for line in reversed(told.decode().splitlines()):
+            setting, _, value = line.partition(" ")
+            Path(setting).write_text(value)
     except OSError:
         status = 1
     os._exit(status)

@@ -130,9 +130,39 @@ def _crowd(data: Mapping[str, Any]) -> Iterator[str]:
     for one in data["crowd"]:
         yield (
             f"{_TITLES[one['peer']]} among {one['number']:,} idle processes: first event after"
-            f" {one['first_s']:.2f} s, latency {one['latency_s'] * 1e3:.1f} ms,"
+            f" {one['first_s']:.2f} s, latency {_number(one['latency_s'], '{:.1f}', 1e3)} ms,"
             f" {one['highest'] / 1e6:.0f} MB at most"
         )
+
+
+_HOOKS = ("fork", "exec", "exit", "free", "signal", "deliver")
+
+
+def _hooks(data: Mapping[str, Any]) -> str:
+    """Nanoseconds a run, by hook."""
+    hooks = data["hooks"]
+
+    def cell(peer: str, program: str) -> str:
+        found = hooks.get(peer, {}).get(program)
+        return "-" if found is None else f"{found['ns']:.0f}"
+
+    def only_one(peer: str) -> str:
+        programs = list(hooks.get(peer, {}))
+        return cell(peer, programs[0]) if len(programs) == 1 else "-"
+
+    rows = [
+        [
+            hook,
+            cell("bare", f"bare_{hook}"),
+            cell("zt-other", f"zt_{hook}"),
+            cell("zt-all", f"zt_{hook}"),
+            *(only_one(peer) if hook == "exit" else "-" for peer in ("exitsnoop", "bpftrace-exit")),
+        ]
+        for hook in _HOOKS
+    ]
+    head = ["ns in the program at", "that does nothing", "zomtrace, not concerned",
+            "zomtrace, concerned", "exitsnoop", "bpftrace"]  # fmt: skip
+    return _table(head, rows)
 
 
 def _caption(data: Mapping[str, Any]) -> str:
@@ -159,7 +189,7 @@ def target_lines(data: Mapping[str, Any]) -> str:
 def render_figures(data: Mapping[str, Any]) -> str:
     """All that was measured."""
     rows = rows_of(data, [one.name for one in PEERS if one is not NOTHING])
-    return "\n".join((_caption(data), _main(rows), _cost(rows), _once(data)))
+    return "\n".join((_caption(data), _main(rows), _cost(rows), _hooks(data), _once(data)))
 
 
 def render_page(data: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from benchmark.headers import make_kernel_tree
-from benchmark.measure import count_with_a_tiny_ring
+from benchmark.once import count_with_a_tiny_ring
 from benchmark.peers import PEERS, Peer, Setting, Where
 from benchmark.place import Place, cgroup_root
 from benchmark.tool import Tool
