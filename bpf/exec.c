@@ -10,14 +10,8 @@ int zt_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	const void *task = (const void *)ctx->args[0];
 	const struct zt_config *config = zt_get_config();
-	struct zt_event *e;
 
-	if (!config || !zt_task_wanted(config, task))
-		return 0;
-	e = zt_reserve(ZT_KIND_EXEC);
-	if (!e)
-		return 0;
-	zt_fill_current(e, zt_fill_subject(e, task));
-	zt_events.ringbuf_submit(e, 0);
+	if (config && zt_task_wanted(config, task))
+		zt_tell_exec(task);
 	return 0;
 }

@@ -7,6 +7,27 @@
 #ifndef ZT_TRACKED_H
 #define ZT_TRACKED_H
 
+/*
+ * What has been told already, where two hooks may tell it. The second one comes
+ * microseconds after the first, in the same thread: what is thrown out of a full
+ * map by then is older.
+ */
+struct zt_told {
+	u64 id;
+	u32 host_pid;
+	u32 kind;
+};
+
+BPF_TABLE("lru_hash", struct zt_told, u8, zt_told, 4096);
+
+static __always_inline bool zt_is_first(u32 kind, u32 host_pid, u64 id)
+{
+	struct zt_told told = { .id = id, .host_pid = host_pid, .kind = kind };
+	u8 yes = 1;
+
+	return zt_told.insert(&told, &yes) != -ZT_EEXIST;
+}
+
 struct zt_tracked_key {
 	u64 start_boot_ns;
 	u32 host_pid;
@@ -66,6 +87,8 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 	case -ZT_EEXIST: /* another thread of it was faster */
 		return false;
 	default: /* no room: its release will not be seen */
+		if (exit_seen && !zt_is_first(ZT_KIND_FREE, key.host_pid, key.start_boot_ns))
+			return false;
 		zt_count_drop(ZT_KIND_FREE);
 	}
 	zt_tracked_pids.update(&key.host_pid, &key.start_boot_ns);

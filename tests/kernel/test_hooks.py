@@ -28,13 +28,15 @@ Records = npt.NDArray[np.void]
 
 _PLAN = {
     "exit": "raw_tp:sched_process_exit",
+    "exit_spare": "tp:sched/sched_process_exit",
     "exit_begin": "kprobe:do_exit",
     "reap": "kprobe:release_task",
     "free": "raw_tp:sched_process_free",
     "signal": "raw_tp:signal_generate",
     "deliver": "raw_tp:signal_deliver",
-    "fork": "raw_tp:sched_process_fork",
+    "fork": "raw_tp:sched_wakeup_new",
     "exec": "raw_tp:sched_process_exec",
+    "exec_spare": "tp:sched/sched_process_exec",
     "teardown_begin": "kprobe:zap_pid_ns_processes",
     "teardown_end": "kretprobe:zap_pid_ns_processes",
     "fork_failed": "kretprobe:kernel_clone",
@@ -154,6 +156,47 @@ def test_an_exit_begins_before_it_is_told(fact: Fact) -> None:
     ended = dict(zip(exits["host_pid"].tolist(), exits["boot_ns"].tolist(), strict=True))
     took = [ended[int(b["host_pid"])] - int(b["boot_ns"]) for b in begins]
     assert min(took) > 0
+
+
+STORM = """
+say("ready")
+hear()
+for i in range(17):
+    if not os.fork():
+        for j in range(5):
+            if not os.fork():
+                os.execv("/bin/true", ["true"])
+        for j in range(5):
+            os.wait()
+        os._exit(0)
+for i in range(17):
+    os.wait()
+say("done")
+hear()
+"""
+_STORM_PROCESSES = 17 * 6
+_STORM_EXECS = 17 * 5
+
+
+@pytest.mark.subject("storm")
+def test_who_ends_while_another_is_being_told_of_is_told_too(fact: Fact) -> None:
+    with PidnsScript(STORM) as script:
+        script.listen()
+        with watching(script) as watched:
+            script.tell()
+            assert script.listen() == "done"
+            watched.wait(_STORM_PROCESSES, "free")
+            told = {kind: len(watched.of(kind)) for kind in ("fork", "exec", "exit", "reap")}
+            lost = watched.source.take_losses()
+            misses = watched.source.misses()
+    assert told == {
+        "fork": _STORM_PROCESSES, "exec": _STORM_EXECS, "exit": _STORM_PROCESSES,
+        "reap": _STORM_PROCESSES,
+    }  # fmt: skip
+    assert lost == {}
+    assert misses["fork"] == 0
+    for kind in ("exit", "exec"):
+        fact(f"made good of {told[kind]} {kind}s", misses[kind])
 
 
 TEARDOWN = """

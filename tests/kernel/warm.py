@@ -139,12 +139,15 @@ def warm_loader(sets: WarmSets) -> Iterator[None]:
     from tracer.kernel import source
 
     def load_job(
-        *, ring_bytes: int, cgroup_v1: bool, kprobes_refused: str | None
+        *, ring_bytes: int, cgroup_v1: bool, kprobes_refused: str | None, fresh: bool
     ) -> LoadJob | Lent:
         # A set with kprobes serves a trace without: the plan attaches none.
-        lent = sets.lend(ring_bytes=ring_bytes, cgroup_v1=cgroup_v1)
+        lent = None if fresh else sets.lend(ring_bytes=ring_bytes, cgroup_v1=cgroup_v1)
         return lent or LoadJob(
-            ring_bytes=ring_bytes, cgroup_v1=cgroup_v1, kprobes_refused=kprobes_refused
+            ring_bytes=ring_bytes,
+            cgroup_v1=cgroup_v1,
+            kprobes_refused=kprobes_refused,
+            fresh=fresh,
         )
 
     module: Any = source

@@ -111,7 +111,7 @@ def test_what_the_verifier_refuses_is_named_with_its_reason(
         source.set_filter(KernelFilter(everything=True))
         with pytest.raises(BpfUnavailableError) as caught:
             source.attach()
-    assert "zt_fork (raw_tp:sched_process_fork)" in caught.value.message
+    assert "zt_fork (raw_tp:sched_wakeup_new)" in caught.value.message
     assert "outside of the allowed memory range" in caught.value.message
     assert "\n" not in caught.value.message
     assert "-v" in str(caught.value.hint)
@@ -128,13 +128,13 @@ def test_the_verifiers_whole_log_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_hook_one_can_do_without_is_only_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = source_with(tmp_path, monkeypatch, "exec.c", SUBMIT, BEYOND + SUBMIT)
+    broken = source_with(tmp_path, monkeypatch, "deliver.c", SUBMIT, BEYOND + SUBMIT)
     with broken as source:
         source.set_filter(KernelFilter(everything=True))
         states = {state.name: state for state in source.attach()}
-        assert states["exec"].source is None
-        assert states["exec"].degrades is not None
-        (outcome,) = (o for o in source.outcomes if o.state.name == "exec")
+        assert states["deliver"].source is None
+        assert states["deliver"].degrades is not None
+        (outcome,) = (o for o in source.outcomes if o.state.name == "deliver")
         assert "outside of the allowed memory range" in outcome.rejected[0].reason
 
 

@@ -36,16 +36,18 @@ _HEADERS = (
     "zt_tracked.h",
     "zt_filter.h",
     "zt_record.h",
+    "zt_tell.h",
     "zt_probe.h",
 )
 _MAPS = ("zt_events", "zt_config", "zt_pidns", "zt_cgroups", "zt_tracked", "zt_drops")
-_INNER_MAPS = ("zt_tracked_pids", "zt_scratch")
+_INNER_MAPS = ("zt_tracked_pids", "zt_told", "zt_scratch")
 """Which the programs alone use."""
 
 # enum bpf_prog_type
 _PROGRAM_TYPES = {
     plan.Attach.KPROBE: 2,
     plan.Attach.KRETPROBE: 2,
+    plan.Attach.TRACEPOINT: 5,
     plan.Attach.RAW_TRACEPOINT: 17,
     plan.Attach.ITERATOR: 26,
 }

@@ -17,6 +17,7 @@ class Attach(StrEnum):
     """How a program is hung up."""
 
     RAW_TRACEPOINT = "raw_tp"
+    TRACEPOINT = "tp"
     KPROBE = "kprobe"
     KRETPROBE = "kretprobe"
     ITERATOR = "iter"
@@ -30,7 +31,8 @@ class Candidate:
         program: The C function.
         source_file: Where it is, under bpf/.
         attach: How it is attached.
-        point: The tracepoint's or kernel function's name.
+        point: The tracepoint's or kernel function's name; of a tracepoint seen
+            as perf does, with its group: ``sched/sched_process_exit``.
         degrades: What is less exact with this one than with a better one.
         unfit: Given the kernel's features, says why it cannot be used, or None.
     """
@@ -63,6 +65,8 @@ class Row:
         candidates: Best first.
         absent: What is not seen if no candidate works.
         required: Without it there is no trace at all.
+        spare_for: The row whose records this one tells where that one's program
+            is not run; whatever comes first is told, once.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Row:
     candidates: tuple[Candidate, ...]
     absent: str
     required: bool = False
+    spare_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,10 @@ def _raw(program: str, source_file: str, point: str) -> Candidate:
     return Candidate(program, source_file, Attach.RAW_TRACEPOINT, point)
 
 
+def _spare(program: str, source_file: str, point: str) -> tuple[Candidate]:
+    return (Candidate(program, source_file, Attach.TRACEPOINT, point),)
+
+
 ROWS = (
     Row(
         "exit",
@@ -118,6 +127,13 @@ ROWS = (
         (_raw("zt_exit", "exit.c", "sched_process_exit"),),
         absent="exits are not seen",
         required=True,
+    ),
+    Row(
+        "exit_spare",
+        "exit",
+        _spare("zt_exit_spare", "exit_spare.c", "sched/sched_process_exit"),
+        absent="where tracepoints can be preempted (7.0 and later), exits can be missed; counted",
+        spare_for="exit",
     ),
     Row(
         "exit_begin",
@@ -154,7 +170,7 @@ ROWS = (
     Row(
         "fork",
         "fork",
-        (_raw("zt_fork", "fork.c", "sched_process_fork"),),
+        (_raw("zt_fork", "fork.c", "sched_wakeup_new"),),
         absent="new processes are not seen",
         required=True,
     ),
@@ -163,6 +179,13 @@ ROWS = (
         "exec",
         (_raw("zt_exec", "exec.c", "sched_process_exec"),),
         absent="a process keeps the name it had when tracing began",
+    ),
+    Row(
+        "exec_spare",
+        "exec",
+        _spare("zt_exec_spare", "exec_spare.c", "sched/sched_process_exec"),
+        absent="where tracepoints can be preempted (7.0 and later), execs can be missed; counted",
+        spare_for="exec",
     ),
     Row(
         "teardown_begin",

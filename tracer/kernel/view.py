@@ -39,6 +39,7 @@ _READS = (
     _Read("task_struct", "exit_signal", "s32"),
     _Read("task_struct", "pdeath_signal", "s32"),
     _Read("task_struct", "start_boottime", "u64"),
+    _Read("task_struct", "self_exec_id", "u64"),
     _Read("task_struct", "real_parent", _POINTER),
     _Read("task_struct", "parent", _POINTER),
     _Read("task_struct", "group_leader", _POINTER),

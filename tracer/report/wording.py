@@ -90,6 +90,7 @@ TRIGGER_MEANING: dict[str, str] = {
 
 HOOK_MEANING: dict[str, str] = {
     "exit": "processes that end",
+    "exit_spare": "ends that hook missed",
     "exit_begin": "when an end begins",
     "reap": "the moment a zombie is collected",
     "free": "zombies that were collected",
@@ -97,6 +98,7 @@ HOOK_MEANING: dict[str, str] = {
     "deliver": "signals being acted upon",
     "fork": "new processes",
     "exec": "programs started",
+    "exec_spare": "starts that hook missed",
     "teardown_begin": "PID namespaces taken down, from",
     "teardown_end": "PID namespaces taken down, until",
     "oom": "out-of-memory kills",
