@@ -187,7 +187,8 @@ def _main(argv: Sequence[str]) -> int:
     if arguments.rounds is not None and arguments.rounds < 1:
         print("bench: --rounds takes a number of at least 1", file=sys.stderr)
         return EXIT_USAGE
-    for signo in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT as well: a shell that starts us in the background has it ignored.
+    for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signo, _interrupt)
     return _run(arguments, argv)
 

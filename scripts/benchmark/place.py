@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -125,6 +126,7 @@ class Place:
         self._cgroups.mkdir()
         self._numbers = 0
         self._stats_before = "0"
+        self._settings: list[str] = []
         reading, self._told = os.pipe()
         self._guard = os.fork()
         if self._guard == 0:
@@ -142,7 +144,10 @@ class Place:
         traceback: TracebackType | None,
     ) -> None:
         os.close(self._told)
-        os.waitpid(self._guard, 0)
+        _, status = os.waitpid(self._guard, 0)
+        if status != 0:
+            # It was killed, or could not: then it is for us, and we can complain.
+            _undo(self._settings, self._cgroups, self.directory)
 
     def cgroup(self, name: str) -> Cgroup:
         """Make a cgroup."""
@@ -173,7 +178,9 @@ class Place:
         _BPF_STATS.write_text(self._stats_before)
 
     def _change(self, setting: Path, value: str) -> None:
-        os.write(self._told, f"{setting} {setting.read_text().strip()}\n".encode())
+        line = f"{setting} {setting.read_text().strip()}"
+        self._settings.append(line)
+        os.write(self._told, f"{line}\n".encode())
         setting.write_text(value)
 
 
@@ -185,15 +192,18 @@ def _guard(reading: int, cgroups: Path, directory: Path) -> None:
     told = b""
     while chunk := os.read(reading, 4096):
         told += chunk
-    status = 0
     try:
-        with contextlib.suppress(FileNotFoundError):
-            _remove(cgroups)
-        shutil.rmtree(directory, ignore_errors=True)
-        # Last: while 30,000 zombies are there, the old limit does not hold them.
-        for line in reversed(told.decode().splitlines()):
-            setting, _, value = line.partition(" ")
-            Path(setting).write_text(value)
+        _undo(told.decode().splitlines(), cgroups, directory)
     except OSError:
-        status = 1
-    os._exit(status)
+        os._exit(1)
+    os._exit(0)
+
+
+def _undo(settings: Sequence[str], cgroups: Path, directory: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        _remove(cgroups)
+    shutil.rmtree(directory, ignore_errors=True)
+    # Last: while 30,000 zombies are there, the old pid_max does not hold them.
+    for line in reversed(settings):
+        setting, _, value = line.partition(" ")
+        Path(setting).write_text(value)
