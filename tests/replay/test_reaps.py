@@ -367,3 +367,34 @@ def test_late_reap_that_proc_bears_witness_to() -> None:
     })  # fmt: skip
     report = report_of(a_seed(101), an_exit(T), a_notice(T + 1), seen, a_free(T + 1100))
     assert codes(report) == ["ZT204"]
+
+
+def a_full_host(at: float, tasks: int, limit: int = 32_767) -> ObservationEvent:
+    """A reading of the host's table of tasks."""
+    values = {"reading": "host", "tasks": tasks, "limit": limit, "limit_name": "kernel.pid_max"}
+    return ObservationEvent(int(at * MS), "proc", None, values)
+
+
+def test_a_nearly_full_host_names_who_fills_it_at_its_fullest() -> None:
+    events: list[Event] = [a_seed(102)]
+    for number in range(200, 240):
+        events += [
+            a_seed(number, process=a_process(number, parent=102)),
+            an_exit(T, number, parent=102), a_notice(T + 1, number, to=102),
+        ]  # fmt: skip
+    # Reaped before it was fullest, and died after.
+    events += [a_seed(103), an_exit(T, 103), a_notice(T + 1, 103), a_reap(T + 2, 103)]
+    events += [a_seed(104), an_exit(T + 9000, 104), a_notice(T + 9001, 104)]
+    readings = [a_full_host(T + 100, 20_000), a_full_host(T + 5000, 31_129)]
+    near = finding(report_of(*events, *readings, min_zombie_ns=10**12), "ZT301")
+    assert near.title == "the host had 31129 of its 32767 pids in use"
+    assert near.detail == (
+        "The whole host may have 32767 tasks (kernel.pid_max), and had 31129 (95%). web has no pids"
+        " limit below that: the host's is theirs. 40 zombies of what was traced made up less than 1%"
+        " of it, children of worker (pid 3, host 102) (40)."
+    )
+    assert set(near.host_pids) == set(range(200, 240))
+
+
+def test_a_host_with_room_is_no_finding() -> None:
+    assert codes(report_of(a_full_host(T, 20_000))) == []

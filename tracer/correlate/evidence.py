@@ -72,6 +72,41 @@ def pids_readings(correlator: Correlator) -> dict[str, list[list[PidsReading]]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class HostReading:
+    """How full the host's table of tasks was at one moment.
+
+    Args:
+        boot_ns: When.
+        tasks: How many there were, zombies among them.
+        limit: How many there may be.
+        limit_name: The setting that says so.
+    """
+
+    boot_ns: int
+    tasks: int
+    limit: int
+    limit_name: str
+
+    @property
+    def share(self) -> float:
+        """How full it was, 0 to 1."""
+        return self.tasks / self.limit if self.limit else 0.0
+
+
+def host_readings(correlator: Correlator) -> Iterator[HostReading]:
+    """Every reading of the host's table of tasks."""
+    for event in _readings(correlator, "proc"):
+        values = event.values
+        if values.get("reading") == "host":
+            yield HostReading(
+                event.boot_ns,
+                int(values["tasks"]),
+                int(values["limit"]),
+                str(values["limit_name"]),
+            )
+
+
 def say_whose_memory_limit(correlator: Correlator, container_id: str | None) -> str:
     """Say which level's memory limit was reached while something was killed for it.
 

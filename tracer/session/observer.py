@@ -84,7 +84,8 @@ class Rounds:
 def usual_observers() -> list[Observer]:
     """Those of every live trace."""
     from tracer.session.cgroup_evidence import CgroupEvidence
+    from tracer.session.host_evidence import HostEvidence
     from tracer.session.proc_evidence import ProcEvidence
     from tracer.session.sender_evidence import SenderEvidence
 
-    return [CgroupEvidence(), ProcEvidence(), SenderEvidence()]
+    return [CgroupEvidence(), HostEvidence(), ProcEvidence(), SenderEvidence()]

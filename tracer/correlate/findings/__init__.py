@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tracer.correlate.correlator import Correlator
+from tracer.correlate.findings.host import find_host_shortage
 from tracer.correlate.findings.kills import find_kills
 from tracer.correlate.findings.losses import find_losses
 from tracer.correlate.findings.pids import find_pid_shortage
@@ -32,4 +33,5 @@ def _each(correlator: Correlator) -> Iterator[Finding]:
     yield from find_kills(correlator)
     yield from find_zombies(correlator)
     yield from find_pid_shortage(correlator)
+    yield from find_host_shortage(correlator)
     yield from find_losses(correlator)
