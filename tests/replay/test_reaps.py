@@ -389,9 +389,9 @@ def test_a_nearly_full_host_names_who_fills_it_at_its_fullest() -> None:
     near = finding(report_of(*events, *readings, min_zombie_ns=10**12), "ZT301")
     assert near.title == "the host had 31129 of its 32767 pids in use"
     assert near.detail == (
-        "The whole host may have 32767 tasks (kernel.pid_max), and had 31129 (95%). web has no pids"
-        " limit below that: the host's is theirs. 40 zombies of what was traced made up less than 1%"
-        " of it, children of worker (pid 3, host 102) (40)."
+        "The whole host may have 32767 tasks (kernel.pid_max), and had 31129 (95%). web has no"
+        " pids limit below that: the host's is theirs. 40 zombies of what was traced made up less"
+        " than 1% of it, children of worker (pid 3, host 102) (40)."
     )
     assert set(near.host_pids) == set(range(200, 240))
 
