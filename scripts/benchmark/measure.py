@@ -29,7 +29,7 @@ from benchmark.tool import Tool
 from benchmark.workload import Driver, Truth, compile_programs
 
 _NOTHING_EVERY = 3
-_BURST_SHARE = {FORK: 1.0, FORK_ONE: 1.0, EXEC: 1.0, SIGNAL: 0.25}
+_BURST_SHARE = {FORK: 1.0, FORK_ONE: 1.0, EXEC: 1.0, SIGNAL: 0.1}
 """Of --burst: a machine sends so many more signals than it forks."""
 
 _SETTLED_S = 2.0
