@@ -24,6 +24,7 @@ from tracer.model.events import (
     TeardownEvent,
     TeardownPhase,
 )
+from tracer.wire.layout import RECORD
 from tracer.wire.order import WINDOW_NS, TimeOrder
 
 _KINDS: dict[type, str] = {
@@ -92,13 +93,16 @@ def reordered(events: list[Event], rng: random.Random) -> list[Event]:
     arrival = sorted(
         range(len(records)), key=lambda i: records[i].boot_ns + rng.randrange(WINDOW_NS // 2)
     )
-    dtype = np.dtype([("boot_ns", "u8"), ("index", "u8")])
     for start, end in zip([0, *drains], [*drains, len(records)], strict=True):
-        batch = np.array([(records[i].boot_ns, i) for i in arrival[start:end]], dtype)
+        batch = np.zeros(end - start, RECORD)
+        batch["boot_ns"] = [records[i].boot_ns for i in arrival[start:end]]
+        batch["host_pid"] = arrival[start:end]
         began_ns = int(batch["boot_ns"].max()) if len(batch) else 0
         released = order.push(batch, began_ns)
-        result.extend(records[int(i)] for i in (released["index"] if released is not None else ()))
+        result.extend(
+            records[int(i)] for i in (released["host_pid"] if released is not None else ())
+        )
     rest = order.flush()
-    result.extend(records[int(i)] for i in (rest["index"] if rest is not None else ()))
+    result.extend(records[int(i)] for i in (rest["host_pid"] if rest is not None else ()))
     assert order.late == 0
     return [*head, *(replace(event) for event in result)]
