@@ -135,7 +135,7 @@ def _crowd(data: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-_HOOKS = ("fork", "exec", "exit", "free", "signal", "deliver")
+_HOOKS = ("fork", "exec", "exec_spare", "exit", "exit_spare", "free", "signal", "deliver")
 
 
 def _hooks(data: Mapping[str, Any]) -> str:
