@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -68,7 +67,6 @@ def open_replay(
     from tracer.containers.namespaces import parse_pidns
     from tracer.session.replay import Replay, ReplayOptions, find_files
 
-    collect_seldom()
     header = find_files(file)[0][1]
     since_ns = parse_instant(since, header, utc=utc) if since is not None else None
     until_ns = parse_instant(until, header, utc=utc) if until is not None else None
@@ -84,12 +82,6 @@ def open_replay(
             until_boot_ns=until_ns,
         ),
     )
-
-
-def collect_seldom() -> None:
-    """Look for cycles of dead objects seldom: a replay makes millions of others, and none."""
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 50)
 
 
 def tell_cuts(cuts: Sequence[tuple[Path, int]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.cli.capture_options import collect_seldom, selection_options, tell_cuts
+from tracer.cli.capture_options import selection_options, tell_cuts
 from tracer.cli.options import split_commas
 
 if TYPE_CHECKING:
@@ -94,7 +94,6 @@ def command(
     from tracer.frames.capture import Capture
     from tracer.session.replay import ReplayOptions
 
-    collect_seldom()
     capture = Capture(
         file,
         ReplayOptions(

@@ -7,6 +7,7 @@ give the same conclusions, wherever they are read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from tracer.correlate import births, deaths, signals
@@ -65,16 +66,16 @@ class Correlator:
         world = self.world
         self._handlers: dict[type, Callable[[Any], Annotated | None]] = {
             AttachedEvent: self._on_attached,
-            ProcessEvent: lambda event: births.note_process(world, event),
-            ForkEvent: lambda event: births.note_fork(world, event),
-            ExecEvent: lambda event: births.note_exec(world, event),
-            ExitBeginEvent: lambda event: deaths.note_exit_begin(world, event),
-            ExitEvent: lambda event: deaths.note_exit(world, event),
+            ProcessEvent: partial(births.note_process, world),
+            ForkEvent: partial(births.note_fork, world),
+            ExecEvent: partial(births.note_exec, world),
+            ExitBeginEvent: partial(deaths.note_exit_begin, world),
+            ExitEvent: partial(deaths.note_exit, world),
             ReapEvent: self._on_reap,
             SignalEvent: self._on_signal,
-            DeliverEvent: lambda event: signals.note_delivery(world, event),
-            TeardownEvent: lambda event: deaths.note_teardown(world, event),
-            OomEvent: lambda event: signals.note_oom(world, event),
+            DeliverEvent: partial(signals.note_delivery, world),
+            TeardownEvent: partial(deaths.note_teardown, world),
+            OomEvent: partial(signals.note_oom, world),
             ForkFailedEvent: self._on_fork_failed,
             ObservationEvent: self._on_observation,
             ContainerEvent: self._on_container,
@@ -136,7 +137,8 @@ class Correlator:
     def pass_time(self, boot_ns: int) -> None:
         """Let time pass up to an instant, whether or not anything is told of it."""
         world = self.world
-        world.now_ns = max(world.now_ns, boot_ns)
+        if boot_ns > world.now_ns:  # noqa: PLR1730  a call less, for each record
+            world.now_ns = boot_ns
         if world.next_survival_ns is not None and boot_ns >= world.next_survival_ns:
             world.check_survivals(boot_ns)
 

@@ -101,6 +101,7 @@ class ProcessState:
 
     Args:
         snapshot: The newest description of it.
+        key: Its identity.
         born_ns: Its birth.
         is_seeded: It was there before tracing began.
         is_seen_late: Its birth should have been seen and was not.
@@ -163,11 +164,10 @@ class ProcessState:
     children_kept: int = 0
     is_stopped: bool = False
     suspects: Suspects = field(default_factory=Suspects)
+    key: ProcessKey = field(init=False)
 
-    @property
-    def key(self) -> ProcessKey:
-        """Its identity."""
-        return self.snapshot.key
+    def __post_init__(self) -> None:
+        self.key = self.snapshot.key
 
     @property
     def comm(self) -> str:
@@ -199,9 +199,10 @@ class ProcessState:
 
     def note_presence(self, boot_ns: int, *, is_alive: bool) -> None:
         """Enter a sign that it is in the process table, alive or not."""
-        self.seen_until_ns = max(self.seen_until_ns, boot_ns)
-        if is_alive:
-            self.alive_until_ns = max(self.alive_until_ns, boot_ns)
+        if boot_ns > self.seen_until_ns:  # noqa: PLR1730  a call less, for each record
+            self.seen_until_ns = boot_ns
+        if is_alive and boot_ns > self.alive_until_ns:
+            self.alive_until_ns = boot_ns
 
     def had_stop_signal_since(self, boot_ns: int) -> bool:
         """Whether it was sent its stop's signal at an instant or later."""
