@@ -44,7 +44,8 @@ def record(*args: str | Path, **options: object) -> Zomtrace:
 def kinds_in(path: Path) -> Counter[str]:
     """How many records of each kind a capture holds by now."""
     with CaptureReader(path) as reader:
-        batches = [batch["kind"].tolist() for batch in reader.columns(("kind",))]
+        items = list(reader.columns(("kind",)))
+    batches = [item["kind"].tolist() for item in items if isinstance(item, dict)]
     return Counter(KIND_NAMES[kind] for batch in batches for kind in batch)
 
 

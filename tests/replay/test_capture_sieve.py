@@ -14,7 +14,7 @@ from tests.replay.made_host import BEGIN_NS, MadeHost, Records
 from tracer.report.jsonreport import render_report_file
 from tracer.session import replay as replay_module
 from tracer.session.replay import Replay
-from tracer.session.sieve import find_ordinary_lives
+from tracer.session.sieve import Sieve, find_ordinary_lives
 from tracer.wire.capture_writer import CaptureWriter
 from tracer.wire.layout import CONSTANTS
 
@@ -47,6 +47,13 @@ def both_reports(path: Path) -> tuple[str, str]:
     return render_report_file(quick.conclude()), render_report_file(full.conclude())
 
 
+def find_lives(path: Path, min_zombie_ns: int = SECOND_NS) -> Sieve:
+    """The ordinary lives in a capture."""
+    sieve = find_ordinary_lives([path], min_zombie_ns)
+    assert sieve is not None
+    return sieve
+
+
 def all_records() -> Records:
     """The made-up host's, as one."""
     return np.concatenate(list(HOST.records()))
@@ -54,7 +61,7 @@ def all_records() -> Records:
 
 def test_ordinary_lives_are_found_and_nothing_else(tmp_path: Path) -> None:
     path = write_capture(tmp_path / "a.arrows", HOST)
-    sieve = find_ordinary_lives([path], SECOND_NS)
+    sieve = find_lives(path)
     assert len(sieve.ordinary) == HOST.short_lived
     assert sum(sieve.reaped.values()) == HOST.short_lived
     quick, full = both_reports(path)
@@ -62,7 +69,7 @@ def test_ordinary_lives_are_found_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_of_a_life_that_is_not_ordinary_every_record_is_kept(tmp_path: Path) -> None:
-    slow = find_ordinary_lives([write_capture(tmp_path / "a.arrows", HOST)], 100_000)
+    slow = find_lives(write_capture(tmp_path / "a.arrows", HOST), 100_000)
     assert len(slow.ordinary) == 0
 
 
@@ -71,6 +78,17 @@ def test_the_trace_ends_with_its_last_record_ordinary_or_not(
     tmp_path: Path, with_end: bool
 ) -> None:
     path = write(tmp_path / "a.arrows", all_records(), with_end=with_end)
+    quick, full = both_reports(path)
+    assert quick == full
+
+
+def test_who_is_met_late_is_not_counted_for_what_it_reaped_before(tmp_path: Path) -> None:
+    records = all_records()
+    daemon = (records["host_pid"] == 700) & (records["kind"] == CONSTANTS["ZT_KIND_PROCESS"])
+    # Seeded when its first child was gone already, as may be while a trace begins.
+    records["boot_ns"][daemon] += np.uint64(2 * SECOND_NS)
+    path = write(tmp_path / "a.arrows", records[np.argsort(records["boot_ns"], kind="stable")])
+    assert len(find_lives(path).ordinary) < HOST.short_lived
     quick, full = both_reports(path)
     assert quick == full
 

@@ -130,16 +130,15 @@ class Replay:
         )
 
     def _conclude_extraordinary(self) -> None:
-        from tracer.session.selection import known_containers
-        from tracer.session.sieve import find_ordinary_lives
+        from tracer.session.sieve import CHOSEN_BY, find_ordinary_lives
 
-        paths = [path for path, _ in self.files]
-        if not all(container.has_own_pidns for container in known_containers(paths)):
-            # Who shares the host's namespace is told by cgroup: not by these columns.
-            return
         correlator = self._new_correlator()
-        sieve = find_ordinary_lives(paths, correlator.options.min_zombie_ns)
-        for event in self._events(sieve.choose):
+        sieve = find_ordinary_lives(
+            [path for path, _ in self.files], correlator.options.min_zombie_ns
+        )
+        if sieve is None:
+            return
+        for event in self._events(sieve.choose, CHOSEN_BY):
             correlator.feed(event)
         sieve.settle(correlator)
         self._correlator = correlator
@@ -153,14 +152,16 @@ class Replay:
             )
         )
 
-    def _events(self, choose: Selection | None = None) -> Iterator[Event]:
+    def _events(
+        self, choose: Selection | None = None, names: tuple[str, ...] | None = None
+    ) -> Iterator[Event]:
         import numpy as np
 
         from tracer.wire.decode import Decoder
 
         until_ns = self.options.until_boot_ns
         decoder = Decoder(self.header.machine)
-        for item in self._items(choose):
+        for item in self._items(choose, names):
             if not isinstance(item, np.ndarray):
                 if until_ns is None or item.boot_ns <= until_ns:
                     yield item
@@ -169,17 +170,23 @@ class Replay:
             for start in range(0, len(records), _CHUNK):
                 yield from decoder.decode_batch(records[start : start + _CHUNK])
 
-    def _items(self, choose: Selection | None = None) -> Iterator[npt.NDArray[np.void] | SideEvent]:
+    def _items(
+        self, choose: Selection | None, names: tuple[str, ...] | None
+    ) -> Iterator[npt.NDArray[np.void] | SideEvent]:
         from tracer.wire.capture_reader import CaptureReader
 
         selection = self._selection()
+        if selection is not None:
+            from tracer.session.selection import CHOSEN_BY
+
+            choose, names = selection.choose, CHOSEN_BY
         previous: CaptureHeader | None = None
         self.cuts = []
         for path, header in self.files:
             if previous is not None and header.sequence != previous.sequence + 1:
                 yield LossEvent(header.attached.boot_ns, {"file": 1}, previous.attached.boot_ns)
             with CaptureReader(path) as reader:
-                for item in reader.read(selection.choose if selection is not None else choose):
+                for item in reader.read(choose, names):
                     if isinstance(item, AttachedEvent):
                         if previous is None:
                             yield item if selection is None else selection.narrow(item)

@@ -6,8 +6,8 @@ of a host-wide capture costs little more than reading it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tracer.errors import TargetNotFoundError
 from tracer.model.events import AttachedEvent, ContainerEvent, ObservationEvent
 from tracer.model.target import Container
-from tracer.session.process_ids import process_ids
+from tracer.session.process_ids import is_in, process_ids
 from tracer.wire.capture_reader import CaptureReader
 from tracer.wire.event_json import SideEvent
 from tracer.wire.layout import CONSTANTS
@@ -37,6 +37,20 @@ _SURVEYED = (
     "flags",
 )
 
+CHOSEN_BY = (
+    "host_pid",
+    "start_boot_ns",
+    "pidns_inum",
+    "init_start_boot_ns",
+    "cgroup_id",
+    "flags",
+    "child_pid",
+    "child_start_boot_ns",
+    "cur_host_pid",
+    "cur_start_boot_ns",
+)
+"""The columns that :meth:`RecordSelection.choose` asks for."""
+
 Columns = Callable[[str], npt.NDArray[Any]]
 
 
@@ -50,7 +64,7 @@ class RecordSelection:
         namespaces: (inum, start of its init), nested ones included; one array
             each.
         cgroup_ids: Of containers that share their namespace.
-        processes: (host pid, start) of all of them; one array each.
+        processes: The ids of all of them, sorted.
     """
 
     containers: tuple[Container, ...]
@@ -68,15 +82,15 @@ class RecordSelection:
         if len(self.cgroup_ids):
             chosen |= np.isin(columns("cgroup_id"), self.cgroup_ids)
         # What the hooks at a release know is the process alone.
-        chosen |= np.isin(
-            process_ids(columns("host_pid"), columns("start_boot_ns")), self.processes
-        )
-        notices = (columns("flags") & _F_NOTIFY) != 0
-        if notices.any():
-            told_of = process_ids(columns("child_pid"), columns("child_start_boot_ns"))
-            chosen |= notices & np.isin(told_of, self.processes)
-            told_by = process_ids(columns("cur_host_pid"), columns("cur_start_boot_ns"))
-            chosen |= notices & np.isin(told_by, self.processes)
+        about = process_ids(columns("host_pid"), columns("start_boot_ns"))
+        chosen |= is_in(about, self.processes)
+        notices = np.flatnonzero((columns("flags") & _F_NOTIFY) != 0)
+        for pid, start in (
+            ("child_pid", "child_start_boot_ns"),
+            ("cur_host_pid", "cur_start_boot_ns"),
+        ):
+            told = process_ids(columns(pid)[notices], columns(start)[notices])
+            chosen[notices] |= is_in(told, self.processes)
         return chosen
 
     def narrow(self, event: AttachedEvent) -> AttachedEvent:
@@ -115,9 +129,8 @@ def select_processes(
         TargetNotFoundError: The capture knows no such container or namespace.
         CaptureError: A file is corrupt; it says where.
     """
-    known = known_containers(paths)
+    known, survey = _survey(paths)
     chosen = tuple(dict.fromkeys(each for name in names for each in _find(name, known)))
-    survey = _survey(paths)
     namespaces = _namespaces_of(survey, chosen, pidns)
     inside_of = {inum for inum, _ in namespaces}
     chosen += tuple(
@@ -151,23 +164,23 @@ def select_processes(
     )
 
 
-def known_containers(paths: Sequence[Path]) -> tuple[Container, ...]:
-    """The containers a capture knows by name.
+@dataclass(slots=True)
+class KnownContainers:
+    """The containers a capture knows by name, gathered as its events are read."""
 
-    Raises:
-        CaptureError: A file is corrupt; it says where.
-    """
-    known: dict[tuple[str, int], Container] = {}
-    for path in paths:
-        with CaptureReader(path) as reader:
-            for event in reader.side_events():
-                if isinstance(event, AttachedEvent):
-                    for container in event.target.containers:
-                        known[container.id, container.init_host_pid] = container
-                elif isinstance(event, ContainerEvent):
-                    container = event.container
-                    known[container.id, container.init_host_pid] = container
-    return tuple(known.values())
+    _found: dict[tuple[str, int], Container] = field(default_factory=dict)
+
+    def note(self, event: SideEvent) -> None:
+        """Take one event."""
+        if isinstance(event, AttachedEvent):
+            for container in event.target.containers:
+                self._found[container.id, container.init_host_pid] = container
+        elif isinstance(event, ContainerEvent):
+            container = event.container
+            self._found[container.id, container.init_host_pid] = container
+
+    def __iter__(self) -> Iterator[Container]:
+        return iter(self._found.values())
 
 
 def _find(name: str, known: Iterable[Container]) -> list[Container]:
@@ -187,20 +200,27 @@ def _find(name: str, known: Iterable[Container]) -> list[Container]:
     )
 
 
-def _survey(paths: Sequence[Path]) -> dict[str, npt.NDArray[Any]]:
-    """One row for each process, namespace and cgroup that occur together."""
+def _survey(
+    paths: Sequence[Path],
+) -> tuple[tuple[Container, ...], dict[str, npt.NDArray[Any]]]:
+    """The containers known, and a row for each process that occurs in a batch."""
+    known = KnownContainers()
     parts: list[dict[str, npt.NDArray[Any]]] = []
     for path in paths:
         with CaptureReader(path) as reader:
-            for columns in reader.columns(_SURVEYED):
-                rows = columns["pidns_inum"] != 0
-                ids = process_ids(columns["host_pid"], columns["start_boot_ns"])
+            for item in reader.columns(_SURVEYED):
+                if not isinstance(item, dict):
+                    known.note(item)
+                    continue
+                rows = item["pidns_inum"] != 0
+                ids = process_ids(item["host_pid"], item["start_boot_ns"])
                 _, first = np.unique(ids[rows], return_index=True)
                 where = np.flatnonzero(rows)[first]
-                parts.append({name: values[where] for name, values in columns.items()})
+                parts.append({name: values[where] for name, values in item.items()})
     if not parts:
-        return {name: np.zeros(0, np.uint64) for name in _SURVEYED}
-    return {name: np.concatenate([part[name] for part in parts]) for name in _SURVEYED}
+        return tuple(known), {name: np.zeros(0, np.uint64) for name in _SURVEYED}
+    survey = {name: np.concatenate([part[name] for part in parts]) for name in _SURVEYED}
+    return tuple(known), survey
 
 
 def _namespaces_of(

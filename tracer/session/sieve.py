@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tracer.correlate.correlator import Correlator
 from tracer.model.identity import ProcessKey
 from tracer.session.process_ids import Ids, is_in, pids_of, process_ids
+from tracer.session.selection import KnownContainers
 from tracer.wire.capture_reader import CaptureReader
 from tracer.wire.layout import CONSTANTS
 
@@ -31,6 +32,7 @@ _EXIT_BEGIN, _EXIT = CONSTANTS["ZT_KIND_EXIT_BEGIN"], CONSTANTS["ZT_KIND_EXIT"]
 _REAP, _FREE = CONSTANTS["ZT_KIND_REAP"], CONSTANTS["ZT_KIND_FREE"]
 _NOTICE = CONSTANTS["ZT_KIND_COUNT"]
 """Stands for a SIGNAL that is an exit notification; it is about the child."""
+_MEETINGS = (CONSTANTS["ZT_KIND_PROCESS"], _FORK, _EXEC)
 _F_NOTIFY, _F_INIT = CONSTANTS["ZT_F_NOTIFY"], CONSTANTS["ZT_F_INIT"]
 _F_NOCLDWAIT = CONSTANTS["ZT_F_NOCLDWAIT"]
 _F_CUR_EXITING = CONSTANTS["ZT_F_CUR_EXITING"]
@@ -41,6 +43,8 @@ _COLUMNS = (
     "pidns_level", "tracer_host_pid", "live_threads", "exit_code", "exit_signal",
     "cur_host_pid", "sig", "si_pid", "child_pid", "comm", "parent_comm", "cur_comm",
 )  # fmt: skip
+CHOSEN_BY = ("host_pid", "start_boot_ns", "flags", "child_pid", "child_start_boot_ns")
+"""The columns that :meth:`Sieve.choose` asks for."""
 _NAME_SALT = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -75,17 +79,26 @@ class Sieve:
         correlator.pass_time(self.last_boot_ns)
 
 
-def find_ordinary_lives(paths: Sequence[Path], min_zombie_ns: int) -> Sieve:
+def find_ordinary_lives(paths: Sequence[Path], min_zombie_ns: int) -> Sieve | None:
     """Find the ordinary lives in the files of one trace of a host.
+
+    Returns:
+        None where a container shares the host's namespace: who is in it is told by
+        cgroup, not by these columns.
 
     Raises:
         CaptureError: A file is corrupt; it says where.
     """
-    rows = _Rows()
+    rows, containers = _Rows(), KnownContainers()
     for path in paths:
         with CaptureReader(path) as reader:
-            for columns in reader.columns(_COLUMNS):
-                rows.add(columns)
+            for item in reader.columns(_COLUMNS):
+                if isinstance(item, dict):
+                    rows.add(item)
+                else:
+                    containers.note(item)
+    if not all(container.has_own_pidns for container in containers):
+        return None
     if not rows.parts:
         return Sieve(np.zeros(0, np.uint64), {}, 0)
     table = rows.join()
@@ -232,7 +245,22 @@ def _find_lives(table: dict[str, npt.NDArray[Any]], min_zombie_ns: int) -> tuple
     is_ordinary &= np.bincount(life[is_odd], minlength=len(ids)) == 0
     # From the end on, which is earlier than the notice a zombie is counted from.
     is_ordinary &= released_ns - exited_ns < np.uint64(min_zombie_ns)
-    return ids[is_ordinary], forker[is_ordinary]
+    ids, forker = ids[is_ordinary], forker[is_ordinary]
+    met = _met_by(table, forker, released_ns[is_ordinary])
+    return ids[met], forker[met]
+
+
+def _met_by(table: dict[str, npt.NDArray[Any]], parents: Ids, released_ns: Ids) -> Mask:
+    """Whether each parent was there for the trace when its child was released.
+
+    Whom the correlator has not met yet it cannot count a reaped child for.
+    """
+    owners, owner = np.unique(parents, return_inverse=True)
+    rows = np.flatnonzero(is_in(table["about"], owners) & np.isin(table["kind"], _MEETINGS))
+    met_ns = np.full(len(owners), np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(met_ns, np.searchsorted(owners, table["about"][rows]), table["boot_ns"][rows])
+    met: Mask = met_ns[owner] < released_ns
+    return met
 
 
 def _concerned(table: dict[str, npt.NDArray[Any]], ordinary: Ids, parents: Ids) -> Mask:

@@ -22,7 +22,12 @@ from tracer.wire.capture_schema import (
     column_values,
     header_from_json,
 )
-from tracer.wire.capture_seal import BrokenMessageError, IncompleteError, walk_messages
+from tracer.wire.capture_seal import (
+    BrokenMessageError,
+    IncompleteError,
+    SealedMessage,
+    walk_messages,
+)
 from tracer.wire.event_json import SideEvent, event_from_json
 from tracer.wire.layout import CONSTANTS, KIND_NAMES, RECORD
 
@@ -94,51 +99,50 @@ class CaptureReader:
         if isinstance(self._map, mmap.mmap):
             self._map.close()
 
-    def read(self, select: Selection | None = None) -> Iterator[npt.NDArray[np.void] | SideEvent]:
+    def read(
+        self, select: Selection | None = None, names: tuple[str, ...] | None = None
+    ) -> Iterator[npt.NDArray[np.void] | SideEvent]:
         """Give what the trace saw: arrays of records, and events between them.
 
         Args:
             select: Picks the records wanted.
+            names: The columns it picks by, all of them: a batch of which it
+                picks nothing is not unpacked any further.
 
         Raises:
             CaptureError: The file is corrupt; it says where.
         """
-        for batch, metadata, offset in self._batches():
+        for batch, metadata, message in self._batches(names):
             text = metadata.get(EVENT_KEY)
             if text is not None:
-                yield self._event(text, offset)
+                yield self._event(text, message.offset)
             elif batch.num_rows:
                 try:
-                    chosen = _choose(batch, select)
+                    mask = _choose(batch, select)
+                    if mask is not None and not mask.any():
+                        continue
+                    whole = batch if names is None else self._unpack(message)
+                    chosen = batch_to_records(whole, mask)
                     _check_values(chosen)
-                except ValueError as error:
-                    raise self._corrupt(offset, str(error)) from error
-                if len(chosen):
-                    yield chosen
+                except (ValueError, pa.ArrowException, OSError) as error:
+                    raise self._corrupt(message.offset, str(error)) from error
+                yield chosen
 
-    def columns(self, names: tuple[str, ...]) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        """Give some columns of the records, batch by batch, in order.
+    def columns(self, names: tuple[str, ...]) -> Iterator[dict[str, npt.NDArray[Any]] | SideEvent]:
+        """Give some columns of the records, batch by batch, and the events between them.
 
         Raises:
             CaptureError: The file is corrupt; it says where.
         """
-        for batch, _, offset in self._batches(names):
-            if batch.num_rows:
+        for batch, metadata, message in self._batches(names):
+            text = metadata.get(EVENT_KEY)
+            if text is not None:
+                yield self._event(text, message.offset)
+            elif batch.num_rows:
                 try:
                     yield {name: _column(batch, name) for name in names}
                 except ValueError as error:
-                    raise self._corrupt(offset, str(error)) from error
-
-    def side_events(self) -> Iterator[SideEvent]:
-        """Give the events that are no records, in order.
-
-        Raises:
-            CaptureError: The file is corrupt; it says where.
-        """
-        for _, metadata, offset in self._batches(("kind",)):
-            text = metadata.get(EVENT_KEY)
-            if text is not None:
-                yield self._event(text, offset)
+                    raise self._corrupt(message.offset, str(error)) from error
 
     def _read_header(self) -> CaptureHeader:
         try:
@@ -151,7 +155,8 @@ class CaptureReader:
         if first is None:
             raise self._corrupt(0, "it ends before its header")
         try:
-            schema = pa.ipc.read_schema(pa.py_buffer(self._data[: first.size]))
+            self._schema_message = bytes(self._data[: first.size])
+            schema = pa.ipc.read_schema(pa.py_buffer(self._schema_message))
         except (pa.ArrowException, OSError) as error:
             raise self._corrupt(0, str(error)) from error
         self._names = schema.names
@@ -162,7 +167,7 @@ class CaptureReader:
 
     def _batches(
         self, names: tuple[str, ...] | None = None
-    ) -> Iterator[tuple[pa.RecordBatch, dict[bytes, bytes], int]]:
+    ) -> Iterator[tuple[pa.RecordBatch, dict[bytes, bytes], SealedMessage]]:
         source = _CheckedSource(self._data)
         options = pa.ipc.IpcReadOptions(use_threads=False)
         if names is not None:
@@ -176,12 +181,19 @@ class CaptureReader:
                     batch, metadata = stream.read_next_batch_with_custom_metadata()
                 except StopIteration:
                     break
-                yield batch, dict(metadata or {}), source.message_offset
+                yield batch, dict(metadata or {}), source.message
         except BrokenMessageError as error:
             raise self._corrupt(error.offset, error.reason) from error
         except (pa.ArrowException, OSError) as error:
-            raise self._corrupt(source.message_offset, str(error).splitlines()[0]) from error
+            raise self._corrupt(source.message.offset, str(error).splitlines()[0]) from error
         self.is_cut, self.end_offset = source.is_cut, source.end_offset
+
+    def _unpack(self, message: SealedMessage) -> pa.RecordBatch:
+        """Read one message that was checked, with all its columns."""
+        body = self._data[message.offset : message.offset + message.size]
+        stream = pa.BufferReader(b"".join((self._schema_message, body)))
+        options = pa.ipc.IpcReadOptions(use_threads=False)
+        return pa.ipc.open_stream(stream, options=options).read_next_batch()
 
     def _event(self, text: bytes, offset: int) -> SideEvent:
         try:
@@ -203,7 +215,7 @@ class _CheckedSource:
         self._data = data
         self._messages = walk_messages(data)
         self._position = self._end = 0
-        self.message_offset = 0
+        self.message = SealedMessage(0, 0)
         self.is_cut = False
         self.end_offset = 0
 
@@ -218,7 +230,7 @@ class _CheckedSource:
             except IncompleteError as error:
                 self.is_cut, self.end_offset = True, error.offset
                 return b""
-            self.message_offset = message.offset
+            self.message = message
             self._position, self._end = message.offset, message.offset + message.size
         begin = self._position
         self._position = self._end if size < 0 else min(self._end, begin + size)
@@ -232,15 +244,10 @@ def _column(batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
     return np.zeros(batch.num_rows, RECORD[name])
 
 
-def _choose(batch: pa.RecordBatch, select: Selection | None) -> npt.NDArray[np.void]:
+def _choose(batch: pa.RecordBatch, select: Selection | None) -> npt.NDArray[np.bool_] | None:
     if select is None:
-        return batch_to_records(batch)
-    mask = select(lambda name: _column(batch, name), batch.num_rows)
-    if mask is None:
-        return batch_to_records(batch)
-    if not mask.any():
-        return np.zeros(0, RECORD)
-    return batch_to_records(batch)[mask]
+        return None
+    return select(lambda name: _column(batch, name), batch.num_rows)
 
 
 def _check_values(records: npt.NDArray[np.void]) -> None:

@@ -158,17 +158,25 @@ def records_to_batch(records: npt.NDArray[np.void], schema: pa.Schema) -> pa.Rec
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def batch_to_records(batch: pa.RecordBatch) -> npt.NDArray[np.void]:
+def batch_to_records(
+    batch: pa.RecordBatch, mask: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.void]:
     """Make records of columns; members the file does not have are 0.
+
+    Args:
+        batch: The columns.
+        mask: Which rows; None takes all.
 
     Raises:
         ValueError: A column is of another type than the record's member.
     """
-    records = np.zeros(batch.num_rows, RECORD)
+    rows = slice(None) if mask is None else np.flatnonzero(mask)
+    count = batch.num_rows if mask is None else len(rows)
+    records = np.zeros(count, RECORD)
     for name in _columns():
         index = batch.schema.get_field_index(name)
         if index >= 0:
-            records[name] = column_values(batch, index)
+            records[name] = column_values(batch, index)[rows]
     return records
 
 
