@@ -8,6 +8,8 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -31,6 +33,8 @@ from matrix.pythonimage import python_image
 from matrix.rootimage import root_image
 from matrix.schedule import Ended, Job, live, run_job, run_jobs
 from matrix.testrun import TestRun
+
+_BUILDS_AT_ONCE = 3
 
 _DESCRIPTION = """\
 Boot the kernels of tests/kernels.toml under QEMU and run something in each, as
@@ -75,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         help="only these of the guests tests/kernels.toml lists")  # fmt: skip
     add("-k", dest="expression", metavar="EXPR", help="only the tests pytest -k selects")
     add("-v", "--verbose", action="store_true", help="show what passing tests print too")
+    add("--build", action="store_true", help="build what is not built yet, boot nothing, end")
     add("--docs", action="store_true", help="write docs/kernels.md from the last full run and end")
     add("--host-packages", action="store_true",
         help="print the Debian packages the host needs and end")  # fmt: skip
@@ -146,9 +151,14 @@ def _with_guests(
 ) -> int:  # fmt: skip
     require_host()
     machine = Machine(arguments.smp, arguments.memory, arguments.cmdline, arguments.cgroup_v1)
-    root = root_image(catalogue)
-    python = python_image(catalogue)
-    kernels = [bootable_kernel(catalogue, kernel) for kernel in chosen]
+    # The root image alone takes as long as the rest, mostly waiting for a mirror.
+    with ThreadPoolExecutor(_BUILDS_AT_ONCE) as pool:
+        building_root = pool.submit(root_image, catalogue)
+        building_python = pool.submit(python_image, catalogue)
+        kernels = list(pool.map(partial(bootable_kernel, catalogue), chosen))
+        root, python = building_root.result(), building_python.result()
+    if arguments.build:
+        return EXIT_OK
     with tempfile.TemporaryDirectory(prefix="zomtrace-checkout-") as name:
         checkout = Path(name) / "checkout.tar"
         checkout_tar(checkout)

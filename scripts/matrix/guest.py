@@ -21,6 +21,7 @@ from matrix.debian import ENVIRONMENT
 from matrix.errors import GuestError, UsageError
 from matrix.initrd import job_archive
 from matrix.kernelimage import BootableKernel
+from matrix.programs import keep_program, kept_programs
 
 GUESTS_AT_ONCE = 2
 _BOOT_ALLOWANCE_S = 60.0
@@ -204,7 +205,9 @@ class Guests:
         with self._slot(), tempfile.TemporaryDirectory(prefix="zomtrace-guest-") as name:
             work = Path(name)
             script = job_script(command, timeout_s)
-            (work / "initrd").write_bytes(kernel.initrd.read_bytes() + job_archive(script))
+            (work / "initrd").write_bytes(
+                kernel.initrd.read_bytes() + job_archive(script, kept_programs())
+            )
             for port in ("stdout", "stderr", "report", "console"):
                 (work / port).touch()
             begin = time.monotonic()
@@ -285,6 +288,8 @@ def _outcome(
             command_seconds = float(end) - float(begin)
         elif word == "result":
             results.append(rest)
+        elif word == "programs":
+            keep_program(rest)
         elif word == "exit" and rest.isdecimal():
             status = int(rest)
     if status is None:

@@ -97,11 +97,19 @@ def build_initrd(base: Path, release: str, modules: Iterable[str]) -> bytes:
     return archive.finish()
 
 
-def job_archive(script: str) -> bytes:
-    """Build the part that differs from run to run: the inits and the job."""
+def job_archive(script: str, programs: Iterable[Path] = ()) -> bytes:
+    """Build the part that differs from run to run: the inits and the job.
+
+    Args:
+        script: What to run.
+        programs: Compiled programs for the guest's store.
+    """
     archive = Archive()
     archive.file("init", (GUEST_FILES / "init").read_bytes(), executable=True)
     archive.directory("job")
     archive.file("job/pid1", (GUEST_FILES / "pid1").read_bytes(), executable=True)
     archive.file("job/run", script.encode(), executable=True)
+    archive.directory("job/programs")
+    for program in programs:
+        archive.file(f"job/programs/{program.name}", program.read_bytes())
     return archive.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -99,12 +100,14 @@ class TestRun:
         # The longest first, or the last guest runs alone at the end.
         jobs.sort(key=lambda job: -job.timeout_s)
         begin = time.monotonic()
+        cpu_began = _children_cpu_seconds()
         ended = run_jobs(guests, jobs, self._heard)
         for result in ended:
             if result.outcome is None:
                 self._without_verdict.append(result.job.label)
         names = [kernel.kernel.name for kernel in kernels]
-        return self._close(names, time.monotonic() - begin)
+        cpu = f" ({_children_cpu_seconds() - cpu_began:.0f} s of processor time)"
+        return self._close(names, time.monotonic() - begin, cpu)
 
     def on_this_machine(self) -> int:
         """Run what needs no particular boot on the running kernel."""
@@ -159,7 +162,7 @@ class TestRun:
             }
         )
 
-    def _close(self, kernels: Sequence[str], seconds: float) -> int:
+    def _close(self, kernels: Sequence[str], seconds: float, cpu: str = "") -> int:
         heads = {name: f"{name} ({self._releases.get(name, '?')})" for name in kernels}
         if self._grid:
             print("\n" + render_table(self._grid, kernels, heads))
@@ -168,7 +171,7 @@ class TestRun:
         for reason in skipped:
             print(f"skipped: {reason}")
         print(
-            f"{len(self._guests)} guests, {len(tests)} tests, {seconds:.0f} s; "
+            f"{len(self._guests)} guests, {len(tests)} tests, {seconds:.0f} s{cpu}; "
             f"{len(self._failed)} guests failed, {len(self._without_verdict)} without a verdict"
         )
         self._save()
@@ -183,6 +186,12 @@ class TestRun:
         RESULTS_FILE.parent.mkdir(exist_ok=True)
         data = {"releases": self._releases, "versions": self._versions, "guests": self._guests}
         _write(RESULTS_FILE, json.dumps(data, indent=1, sort_keys=True))
+
+
+def _children_cpu_seconds() -> float:
+    """What every process this one has waited for has used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _write(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from tests.live.require import require, require_program
 from tests.live.truth import Truth
 from tests.live.waiting import wait_for
 from tests.live.workloads import workload
-from tests.live.zomtrace_process import Json, Result, Zomtrace
+from tests.live.zomtrace_process import Json, Result, Zomtrace, raw_status
 from tracer.kernel.plan import kprobes_unavailable
 from tracer.session.workload import HeldWorkload
 
@@ -29,16 +29,18 @@ _OF_A_STOP = (
     "stop_sender_chain", "escalated", "outcome", "init_exit_code", "init_term_signal", *_COUNTS,
 )  # fmt: skip
 _CASES = {
-    "wait": (("classic_waits", "wait", 31), None),
-    "ignored": (("classic_waits", "ignored", 31), None),
-    "nocldwait": (("classic_waits", "nocldwait", 31), None),
-    "double-fork": (("classic_waits", "double", 31), None),
-    "orphans-of-a-thread": (("classic_orphans", "thread", 13), None),
-    "orphans-below-a-subreaper": (("tini", "-s", "--", "classic_orphans", "subreaper", 13), None),
-    "leaders": (("classic_leader", 5, 700), signal.SIGTERM),
-    "no-forwarding": (("classic_fwd", 13, "handler"), signal.SIGTERM),
-    "killed": (("classic_fwd", 13, "handler"), signal.SIGKILL),
-}
+    "wait": (("classic_waits", "wait", 31), None, ("child", 31, "parent")),
+    "ignored": (("classic_waits", "ignored", 31), None, ("child", 31, "auto")),
+    "nocldwait": (("classic_waits", "nocldwait", 31), None, ("child", 31, "auto")),
+    "double-fork": (("classic_waits", "double", 31), None, ("child", 31, "adopter")),
+    "orphans-of-a-thread": (("classic_orphans", "thread", 13), None, ("orphan", 13, "parent")),
+    "orphans-below-a-subreaper": (
+        ("tini", "-s", "--", "classic_orphans", "subreaper", 13), None, ("orphan", 13, "adopter"),
+    ),
+    "leaders": (("classic_leader", 5, 700), signal.SIGTERM, ("whole", 5, "parent")),
+    "no-forwarding": (("classic_fwd", 13, "handler"), signal.SIGTERM, ("worker", 13, "teardown")),
+    "killed": (("classic_fwd", 13, "handler"), signal.SIGKILL, ("worker", 13, "teardown")),
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -87,12 +89,25 @@ def _verdicts(result: Result) -> dict[int, dict[str, object]]:
     }
 
 
+def _agrees_with_truth(result: Result, truth: Truth, word: str, count: int, kind: str) -> None:
+    """Exactly these ended so, and whatever was waited for with the status waitpid told."""
+    processes = {process["ns_pid"]: process for process in result.report["processes"]}
+    told = truth.pids(word)
+    assert len(told) == count
+    assert {processes[pid]["reap_kind"] for pid in told} == {kind}
+    reaped = truth.map("reaped")
+    assert {pid: raw_status(processes[pid]) for pid in reaped} == reaped
+    assert len(result.of_kind("exit")) == len(processes)
+
+
 @pytest.mark.parametrize("case", _CASES)
 def test_both_modes_tell_the_same_and_reap_times_are_bounds(
     case: str, tmp_path: Path, fact: Callable[[str, object], None]
 ) -> None:
-    words, stop = _CASES[case]
-    exact, plain = _traced_twice(_argv(words), stop, Truth(tmp_path / "truth"))
+    words, stop, expected = _CASES[case]
+    truth = Truth(tmp_path / "truth")
+    exact, plain = _traced_twice(_argv(words), stop, truth)
+    _agrees_with_truth(exact, truth, *expected)
     for result in (exact, plain):
         assert result.report["lost"] == {}
     assert _verdicts(exact) == _verdicts(plain)

@@ -119,21 +119,6 @@ def test_the_limit_of_a_cgroup_above_is_named(runc: Runc) -> None:
     assert f"The limit was that of a cgroup above it (32 MiB, {own.parent})" in detail
 
 
-def test_the_whole_group_goes_at_once(runc: Runc) -> None:
-    with hungry(runc, "touch") as (container, trace):
-        switch = cgroup_of(container.pid) / "memory.oom.group"
-        require("memory-oom-group", switch.exists(), "the memory controller is not on cgroup v2")
-        switch.write_text("1")
-        os.kill(container.pid, signal.SIGUSR1)
-        assert container.reap() == signal.SIGKILL
-        result = trace.finish()
-    assert pick(result.stop, "trigger", "init_cause") == {"trigger": "oom", "init_cause": "oom"}
-    causes = {one["cause"] for one in result.report["processes"]}
-    assert causes <= {"oom", "pidns_teardown"}
-    # The victim is marked, and so is every other of the group.
-    assert {line["host_pid"] for line in result.of_kind("oom")} >= {container.pid}
-
-
 def _is_v1() -> bool:
     return Path("/sys/fs/cgroup/memory").is_dir()
 
