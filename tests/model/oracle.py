@@ -14,6 +14,8 @@ from tracer.model.wait_status import WaitStatus
 
 _RCU_NS = 600_000_000
 _NEAR_NS = 1_100_000_000
+_BETWEEN_NS = 40_000_000
+"""From an init's end to the teardown: exit_ptrace() may come in between."""
 
 
 def report_of(events: Iterable[Event], end_ns: int) -> Report:
@@ -237,11 +239,16 @@ class Oracle:
         until = stop.end if stop.end is not None else self.kernel.t
         unsure = 0
         for member in stop.members:
-            counts[_fate(member, stop, until)] += 1
+            if not _was_on_its_way(member, stop):
+                counts[_fate(member, stop, until)] += 1
         for proc in self.procs.values():
-            if proc.released_t is not None and proc.exit_t is not None:
-                if proc.exit_t <= stop.begin and abs(proc.released_t - stop.begin) < _NEAR_NS:
-                    unsure += not self.is_exact or proc.had_leader_alone
+            if proc.released_t is None or proc.exit_t is None or proc.exit_t > stop.begin:
+                continue
+            is_near = abs(proc.released_t - stop.begin) < _NEAR_NS
+            if stop.trigger == "init_exit":
+                # The teardown shows who was there; but for who went in between.
+                is_near = stop.begin <= proc.released_t <= stop.begin + _BETWEEN_NS
+            unsure += is_near and (not self.is_exact or proc.had_leader_alone)
         for name, truth in counts.items():
             told = getattr(one, name)
             slack = unsure if name == "already_zombie" else 0
@@ -249,6 +256,16 @@ class Oracle:
                 yield f"{name} {told}, not {truth}"
         if one.members != sum(getattr(one, name) for name in counts):
             yield f"{one.members} members are not the sum"
+
+
+def _was_on_its_way(member: Proc, stop: Stop) -> bool:
+    """Whether it had ended and was about to go by itself: never a zombie."""
+    return (
+        member.exit_t is not None
+        and member.exit_t <= stop.begin
+        and member.released_t is not None
+        and member.released_t == member.zombie_t
+    )
 
 
 def _fate(member: Proc, stop: Stop, until: int) -> str:

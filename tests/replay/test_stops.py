@@ -38,7 +38,7 @@ from tests.replay.builders import (
     process,
     report_of,
 )
-from tracer.model.events import Event, LossEvent, ObservationEvent, SignalInfo
+from tracer.model.events import Event, LossEvent, ObservationEvent, SigchldAction, SignalInfo
 from tracer.model.report import Report, StopReport
 from tracer.model.signals import Disposition, SignalResult
 from tracer.model.verdicts import Cause, StopOutcome, StopSignalDisposition
@@ -360,6 +360,29 @@ def test_container_in_the_hosts_namespace_is_told_by_cgroup_and_what_it_forks() 
     assert (stop.container_name, stop.members, stop.init_cause) == ("web", 2, Cause.STOP_SIGNAL)
     assert process(report, 102).container_id == WEB.id
     assert stop.teardown_ns is None
+
+
+@pytest.mark.parametrize("kprobes", [True, False])
+def test_whom_an_init_reaped_just_before_it_left_was_not_left_behind(kprobes: bool) -> None:
+    # Zombies for 5 s. 101 is waited for, and freed only after init is gone; 102 is not.
+    # 103 goes by itself at that very moment: a parent that ignores SIGCHLD is not told.
+    events: list[Event] = [a_seed(101), a_seed(102), a_seed(103)]
+    for pid in (101, 102):
+        events += [an_exit(T, pid), a_notice(T + 1, pid)]
+    events += [
+        an_exit(T + 4999.9, 103, parent_sigchld=SigchldAction.IGNORED), a_free(T + 5020, 103),
+        an_exit(T + 5000, INIT, parent=SHIM),
+        a_teardown_kill(T + 5001, 102, result=SignalResult.IGNORED, target_live_threads=0),
+        a_free(T + 5020, 101), a_free(T + 5020, 102), a_notice(T + 5002, INIT, to=SHIM),
+        a_free(T + 5025, INIT, parent=SHIM),
+    ]  # fmt: skip
+    if kprobes:
+        events += [
+            a_reap(T + 4999, 101), a_reap(T + 5001.5, 102),
+            a_reap(T + 5000.1, 103, by=103, exiting=True), a_reap(T + 5003, INIT, by=SHIM),
+        ]  # fmt: skip
+    stop = the_stop(report_of(*events))
+    assert (stop.trigger, stop.members, stop.already_zombie) == ("init_exit", 1, 1)
 
 
 def test_lost_signals_make_a_runtimes_kill_unknown() -> None:

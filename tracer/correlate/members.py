@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tracer.correlate.scopes import Scope
 from tracer.correlate.state import ProcessState
-from tracer.correlate.stops import StopState
+from tracer.correlate.stops import StopState, StopTrigger
 from tracer.correlate.world import World
 from tracer.correlate.zombies import release_of
 from tracer.model.signals import SIGKILL
@@ -27,17 +28,26 @@ class MemberCounts:
         return self.sigkilled + self.signalled + self.exited + self.already_zombie + self.survived
 
 
-def count_members(world: World, stop: StopState) -> MemberCounts:
+def count_members(world: World, scope: Scope, stop: StopState) -> MemberCounts:
     """Count a stop's members by their fate.
 
     Who was gone before it began is none. Whose end may be among what was lost is
     left out: the counts are lower bounds then.
     """
     counts = MemberCounts()
+    # zap_pid_ns_processes() comes right behind such a begin, and signals all there are.
+    would_show = (
+        stop.trigger is StopTrigger.INIT_EXIT
+        and not scope.is_shared
+        and scope.init_notified_ns is not None
+        and not world.losses.any_between(stop.begin_ns, scope.init_notified_ns, ("signal",))
+    )
     until_ns = stop.end_ns if stop.end_ns is not None else world.now_ns
     for key in stop.members:
         state = world.table.get(key)
-        if state is not None and not state.was_released_before(stop.begin_ns):
+        if state is None:
+            continue
+        if not state.was_released_before(stop.begin_ns, would_show=would_show):
             _count(counts, world, state, stop.begin_ns, until_ns)
     return counts
 

@@ -208,21 +208,29 @@ class ProcessState:
         """Whether it was sent its stop's signal at an instant or later."""
         return self.stop_signal is not None and self.stop_signal.boot_ns >= boot_ns
 
-    def was_released_before(self, boot_ns: int) -> bool:
+    def was_released_before(self, boot_ns: int, *, would_show: bool = False) -> bool:
         """Whether it was certainly, or most likely, gone at an instant.
 
         An upper bound trails the release by an RCU grace period. What is freed
         within one of the instant is taken for gone if it had just ended, as most are
         reaped at once; a zombie that had been left lying was not reaped just then.
+
+        Args:
+            boot_ns: The instant.
+            would_show: Whoever was there then was signalled a moment later, zombies
+                too: who was not, was gone.
         """
         reap = self.reap
         if reap is None:
             return self.gone_by_ns is not None and self.gone_by_ns <= boot_ns
         if reap.precision is Precision.EXACT:
-            return reap.boot_ns <= boot_ns
+            # Who goes by itself is past its end, and never there as a zombie.
+            is_past = self.exit_ns is not None and self.exit_ns <= boot_ns
+            was_none = reap.zombie_ns == 0 and reap.zombie_precision is Precision.EXACT
+            return reap.boot_ns <= boot_ns or (is_past and was_none)
         if self.exit_ns is None or self.exit_ns > boot_ns or self.seen_until_ns > boot_ns:
             return False
-        if self.gone_by_ns is not None and self.gone_by_ns <= boot_ns:
+        if would_show or (self.gone_by_ns is not None and self.gone_by_ns <= boot_ns):
             return True
         zombie = self.zombie
         was_lying = (

@@ -62,7 +62,7 @@ def _stop_report(world: World, scope: Scope, stop: StopState) -> StopReport:
     init = world.table.get(scope.init)
     event, kill = stop.stop_signal, stop.kill
     kill_sender = kill.actor if kill is not None and causes.is_sent_by_user(kill) else None
-    counts = count_members(world, stop)
+    counts = count_members(world, scope, stop)
     status = init.status if init is not None and stop.init_exit_ns is not None else None
     is_whole = not world.losses.any_between(scope.init.start_boot_ns, stop.end_ns)
     if event is not None:
