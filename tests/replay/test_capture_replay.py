@@ -271,6 +271,7 @@ def test_what_a_capture_does_not_know_is_an_error_that_names_what_it_knows(captu
 
 def test_until_is_as_if_the_trace_had_ended_there(capture: Path) -> None:
     before = replay(capture, until_boot_ns=BEGIN_NS + 6 * SECOND_NS)
+    assert before.end_boot_ns == BEGIN_NS + 6 * SECOND_NS
     assert [stop.outcome for stop in before.stops] == [None] * 5
     assert {stop.stop_signal for stop in before.stops} == {"SIGTERM"}
     assert before.end_boot_ns <= BEGIN_NS + 6 * SECOND_NS

@@ -14,6 +14,7 @@ from tracer.errors import CaptureError
 from tracer.model.annotated import Annotated
 from tracer.model.events import (
     AttachedEvent,
+    EndEvent,
     Event,
     LossEvent,
 )
@@ -130,7 +131,8 @@ class Replay:
         )
 
     def _conclude_extraordinary(self) -> None:
-        from tracer.session.sieve import CHOSEN_BY, find_ordinary_lives
+        from tracer.session.ordinary_lives import CHOSEN_BY
+        from tracer.session.sieve import find_ordinary_lives
 
         correlator = self._new_correlator()
         sieve = find_ordinary_lives(
@@ -160,15 +162,21 @@ class Replay:
         from tracer.wire.decode import Decoder
 
         until_ns = self.options.until_boot_ns
+        goes_on = False
         decoder = Decoder(self.header.machine)
         for item in self._items(choose, names):
             if not isinstance(item, np.ndarray):
                 if until_ns is None or item.boot_ns <= until_ns:
                     yield item
+                else:
+                    goes_on = True
                 continue
             records = item if until_ns is None else item[item["boot_ns"] <= until_ns]
+            goes_on = goes_on or len(records) < len(item)
             for start in range(0, len(records), _CHUNK):
                 yield from decoder.decode_batch(records[start : start + _CHUNK])
+        if goes_on and until_ns is not None:
+            yield EndEvent(until_ns, "until")
 
     def _items(
         self, choose: Selection | None, names: tuple[str, ...] | None

@@ -170,9 +170,8 @@ def batch_to_records(
     Raises:
         ValueError: A column is of another type than the record's member.
     """
-    rows = slice(None) if mask is None else np.flatnonzero(mask)
-    count = batch.num_rows if mask is None else len(rows)
-    records = np.zeros(count, RECORD)
+    rows = slice(None) if mask is None else mask
+    records = np.zeros(batch.num_rows if mask is None else np.count_nonzero(mask), RECORD)
     for name in _columns():
         index = batch.schema.get_field_index(name)
         if index >= 0:
