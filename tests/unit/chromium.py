@@ -14,7 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 # The browser looks for its pipe at 3 and 4; the ends may be anywhere, there too.
 _PLACE_PIPE = """
 import fcntl, os, sys

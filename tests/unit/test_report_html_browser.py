@@ -1,6 +1,6 @@
 """The offline page in a real browser: it draws, answers, and nothing complains.
 
-Needs Chromium, which scripts/setup leaves out: see docs/pictures.md.
+Needs Chromium, which scripts/setup --test installs where there is a package of it.
 """
 
 from __future__ import annotations
