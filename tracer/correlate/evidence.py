@@ -222,6 +222,20 @@ def say_how_held(correlator: Correlator, holder: ProcessKey) -> str:
     return f"it was {_STATES.get(state, f'in state {state}')}{f' in {where}' if where else ''}"
 
 
+def say_why_deaf(correlator: Correlator, init: ProcessKey) -> str:
+    """Say why an init took no notice of its stop signal, as /proc showed it."""
+    values = _about(correlator, init, "init")
+    if values is None:
+        return ""
+    if values.get("is_frozen"):
+        return "it was paused (its cgroup was frozen), and a paused process takes no signal"
+    if values.get("state") == "t":
+        tracer = values.get("tracer") or {}
+        named = f", {tracer['comm']} (host pid {tracer['host_pid']})," if tracer.get("comm") else ""
+        return f"a tracer{named} had it stopped, and a stopped process takes no signal but SIGKILL"
+    return ""
+
+
 def command_of(correlator: Correlator, key: ProcessKey | None) -> str | None:
     """The command line of a process that sent a signal, where it was read in time."""
     values = _about(correlator, key, "")

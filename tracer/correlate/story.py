@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from tracer.correlate import causes, wording
 from tracer.correlate.correlator import Correlator
+from tracer.correlate.evidence import say_why_deaf
 from tracer.correlate.findings.stops import is_dropped
 from tracer.correlate.passed_on import PassedOn
 from tracer.correlate.scopes import Scope
 from tracer.correlate.stops import StopState, StopTrigger
 from tracer.correlate.zombies import view_zombies
+from tracer.model.events import SignalEvent
 from tracer.model.report import Finding, StopReport
 from tracer.model.signals import Disposition, signal_name
 from tracer.model.verdicts import Cause, StopOutcome
@@ -86,6 +88,21 @@ def _stop_sentence(
     return f"{scope.label} {verb}: {how}{_fates(report)}."
 
 
+def _what_init_did(
+    correlator: Correlator, scope: Scope, stop: StopState, event: SignalEvent, init: str
+) -> str:
+    name = signal_name(event.signo)
+    if is_dropped(event):
+        return f"{init} has no {name} handler, so the kernel dropped it"
+    if deaf := say_why_deaf(correlator, scope.init):
+        return f"{init} did not get {name}: {deaf}"
+    if stop.was_init_stopped:
+        return f"{init} was stopped (SIGSTOP) when {name} came"
+    if event.disposition is Disposition.IGNORED:
+        return f"{init} ignores {name}"
+    return f"{init} got {name} from {event.actor.comm} but did not end"
+
+
 def _how(
     correlator: Correlator,
     scope: Scope,
@@ -101,14 +118,7 @@ def _how(
         name, sender = signal_name(event.signo), event.actor.comm
         if stop.escalated and kill is not None:
             waited = wording.seconds(kill.boot_ns - event.boot_ns)
-            if is_dropped(event):
-                what = f"{init} has no {name} handler, so the kernel dropped it"
-            elif stop.was_init_stopped:
-                what = f"{init} was stopped (SIGSTOP) when {name} came"
-            elif event.disposition is Disposition.IGNORED:
-                what = f"{init} ignores {name}"
-            else:
-                what = f"{init} got {name} from {sender} but did not end"
+            what = _what_init_did(correlator, scope, stop, event, init)
             return f"{what}, and {kill.actor.comm} sent SIGKILL {waited} later"
         if report.outcome is StopOutcome.SURVIVED:
             if is_dropped(event):

@@ -1,7 +1,8 @@
 """What /proc says of those a verdict blames: asleep in which call, waiting or not.
 
-Parents of zombies that grow old, the threads that live on after a leader, and
-whoever holds a namespace's teardown up. Each is read once it is worth it, while
+Parents of zombies that grow old, the threads that live on after a leader, an
+init that does not end on its stop signal, and whoever holds a namespace's
+teardown up. Each is read once it is worth it, while
 the trace runs: at the end of a container all of them are gone.
 """
 
@@ -18,7 +19,13 @@ from tracer.correlate.zombies import responsible_for
 from tracer.kernel.clock import boot_now_ns
 from tracer.kernel.procfs import open_process
 from tracer.kernel.zombies import read_live_threads, read_zombie_parent
-from tracer.model.events import ExitEvent, ObservationEvent, ProcessEvent, ReapEvent
+from tracer.model.events import (
+    ExitEvent,
+    ObservationEvent,
+    ProcessEvent,
+    ReapEvent,
+    SignalEvent,
+)
 from tracer.model.identity import ProcessKey
 from tracer.model.target import Target
 from tracer.session.masking import show_command
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
 _TICK_NS = 10_000_000
 _HELD_UP_NS = 1_000_000_000
 """A teardown longer than this waits for somebody."""
+_ANSWERS_WITHIN_NS = 300_000_000
+"""An init that has not ended this long after its stop signal is looked at."""
 _PERIOD_S = 0.5
 _MOST = 256
 """So many processes of each kind are read in one trace."""
@@ -47,6 +56,8 @@ class ProcEvidence:
         """Zombies whose parent has been read: they matter again when it ends."""
         self._leaders_since: dict[ProcessKey, int] = {}
         self._inits_since: dict[ProcessKey, int] = {}
+        self._asked_since: dict[ProcessKey, int] = {}
+        """Inits that were sent their stop signal and live."""
         self._told: dict[str, set[ProcessKey]] = {
             "parent": set(),
             "threads": set(),
@@ -56,7 +67,7 @@ class ProcEvidence:
     @property
     def period_s(self) -> float | None:
         """Only while somebody may come to matter by mere time."""
-        pending = self._dead_since or self._leaders_since or self._inits_since
+        pending = self._dead_since or self._leaders_since or self._inits_since or self._asked_since
         return _PERIOD_S if pending else None
 
     def begin(self, correlator: Correlator, target: Target) -> Iterator[ObservationEvent]:  # noqa: ARG002
@@ -71,6 +82,7 @@ class ProcEvidence:
             ProcessEvent: self._on_process,
             ExitEvent: self._on_exit,
             ReapEvent: self._on_reap,
+            SignalEvent: self._on_signal,
         }
 
     def peek(self, records: npt.NDArray[np.void]) -> Iterator[ObservationEvent]:  # noqa: ARG002
@@ -82,6 +94,7 @@ class ProcEvidence:
         now_ns = boot_now_ns()
         yield from self._parents(now_ns - self._min_zombie_ns)
         yield from self._leaders(now_ns - self._min_zombie_ns)
+        yield from self._inits(now_ns - _ANSWERS_WITHIN_NS)
         yield from self._holders(now_ns - _HELD_UP_NS)
 
     def finish(self) -> Iterator[ObservationEvent]:
@@ -102,6 +115,7 @@ class ProcEvidence:
         else:
             self._leaders_since.pop(key, None)
             self._dead_since[key] = event.boot_ns
+            self._asked_since.pop(key, None)
             if key in self._told["parent"]:
                 self._dead_since.update(self._settled)
                 self._settled.clear()
@@ -113,6 +127,21 @@ class ProcEvidence:
         for since in (self._dead_since, self._settled, self._leaders_since, self._inits_since):
             since.pop(event.process.key, None)
         yield from ()
+
+    def _on_signal(self, event: SignalEvent) -> Iterator[ObservationEvent]:
+        key = event.process.key
+        if self._correlator is not None and not event.is_notification:
+            stops = [scope.asked_stop for scope in self._correlator.scopes.led_by(key)]
+            if any(stop is not None and stop.stop_signal is event for stop in stops):
+                self._asked_since[key] = event.boot_ns
+        yield from ()
+
+    def _inits(self, until_ns: int) -> Iterator[ObservationEvent]:
+        for key in _older(self._asked_since, until_ns):
+            del self._asked_since[key]
+            values = _read_init(key)
+            if values is not None:
+                yield ObservationEvent(boot_now_ns(), "proc", key, values)
 
     def _parents(self, until_ns: int) -> Iterator[ObservationEvent]:
         told = self._told["parent"]
@@ -210,6 +239,35 @@ def _read_threads(key: ProcessKey) -> dict[str, Any] | None:
             return None
         threads = read_live_threads(directory, status)
     return {"reading": "threads", "threads": [asdict(thread) for thread in threads]}
+
+
+def _read_init(key: ProcessKey) -> dict[str, Any] | None:
+    directory = open_process(key.host_pid)
+    if directory is None:
+        return None
+    with directory:
+        status = directory.status()
+        if status is None or status.is_zombie or not _is_same(status.start_boot_ns, key):
+            return None
+        blocked = directory.blocked_in()
+        raw_cgroup = directory.read("cgroup")
+    directories = controller_directories(raw_cgroup, "freezer") if raw_cgroup is not None else ()
+    tracer = None
+    if status.tracer_host_pid is not None and (tracing := open_process(status.tracer_host_pid)):
+        with tracing:
+            named = tracing.status()
+        tracer = {
+            "host_pid": status.tracer_host_pid,
+            "comm": named.comm if named is not None else None,
+        }
+    return {
+        "reading": "init",
+        "state": status.state,
+        "syscall": blocked.syscall,
+        "wchan": blocked.wchan,
+        "is_frozen": read_is_frozen(directories),
+        "tracer": tracer,
+    }
 
 
 def _read_holder(key: ProcessKey) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tracer.correlate import causes, wording
 from tracer.correlate.correlator import Correlator
+from tracer.correlate.evidence import say_why_deaf
 from tracer.correlate.findings.make import is_complete, make_finding
 from tracer.correlate.scopes import Scope
 from tracer.correlate.state import ProcessState
@@ -190,17 +191,22 @@ def _grace_expired(
         title=f"{scope.label} was killed {waited} after {name}",
         detail=(
             f"{waited} after {name}, {wording.sender(kill.actor)}{where} {what}"
-            f" {wording.named(init)}: {_why_it_lived(stop, init, event, name)}."
+            f" {wording.named(init)}: {_why_it_lived(correlator, stop, init, event, name)}."
         ),
-        advice=_grace_advice(stop, init, event, name),
+        advice=_grace_advice(correlator, stop, init, event, name),
         states=[init],
         complete=is_complete(correlator, [init], stop.begin_ns, stop.end_ns),
     )
 
 
-def _why_it_lived(stop: StopState, init: ProcessState, event: SignalEvent, name: str) -> str:
+def _why_it_lived(
+    correlator: Correlator, stop: StopState, init: ProcessState, event: SignalEvent, name: str
+) -> str:
     if is_dropped(event):
         return f"the kernel had dropped {name}, for which it has no handler"
+    deaf = say_why_deaf(correlator, init.key)
+    if deaf:
+        return deaf
     if stop.was_init_stopped:
         return "it was stopped (SIGSTOP), and no signal but SIGKILL reaches a stopped process"
     if event.disposition is Disposition.IGNORED:
@@ -217,13 +223,15 @@ def _why_it_lived(stop: StopState, init: ProcessState, event: SignalEvent, name:
     return f"it had not ended of {name}"
 
 
-def _grace_advice(stop: StopState, init: ProcessState, event: SignalEvent, name: str) -> str:
+def _grace_advice(
+    correlator: Correlator, stop: StopState, init: ProcessState, event: SignalEvent, name: str
+) -> str:
     longer = (
         "`docker stop -t`, `--stop-timeout`, stop_grace_period in Compose,"
         " terminationGracePeriodSeconds in Kubernetes"
     )
-    if stop.was_init_stopped:
-        return f"Continue {init.comm} (SIGCONT, `docker unpause`) before it is stopped."
+    if stop.was_init_stopped or (not is_dropped(event) and say_why_deaf(correlator, init.key)):
+        return f"Continue {init.comm} (SIGCONT, `docker unpause`, the tracer's detach) before it is stopped."
     if is_dropped(event) or event.disposition is Disposition.IGNORED:
         return (
             f"A longer grace does not help: {init.comm} never sees {name}. Make PID 1 end on it, or"
