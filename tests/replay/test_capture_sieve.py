@@ -13,8 +13,9 @@ from tests.replay.captures import header_of, write_capture
 from tests.replay.made_host import BEGIN_NS, MadeHost, Records
 from tracer.report.jsonreport import render_report_file
 from tracer.session import replay as replay_module
+from tracer.session.ordinary_lives import Sieve
 from tracer.session.replay import Replay
-from tracer.session.sieve import Sieve, find_ordinary_lives
+from tracer.session.sieve import find_ordinary_lives
 from tracer.wire.capture_writer import CaptureWriter
 from tracer.wire.layout import CONSTANTS
 

@@ -70,6 +70,17 @@ class Output:
             verbose=self.options.verbose,
         )
 
+    @property
+    def on_passed(self) -> Callable[[int], object] | None:
+        """Counts lives of which there is nothing to tell; None where all is told."""
+        if self.options.as_json or self.options.verbose:
+            return None
+        return self._count_passed
+
+    def _count_passed(self, lives: int) -> None:
+        if self._live is not None:
+            self._live.note_passed(lives)
+
     def sink(self, annotated: Annotated) -> None:
         """Show one conclusion."""
         if isinstance(annotated.event, AttachedEvent):

@@ -54,6 +54,7 @@ def watch_targets(
                 on_attached=attached,
                 allow_kprobes=not no_kprobes,
                 recorder=recorder,
+                on_passed=output.on_passed,
                 follow=follow,
                 on_notice=lambda text: click.echo(f"zomtrace: {safe_text(text)}", err=True),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from tracer.correlate.state import ProcessState
@@ -35,6 +35,10 @@ class ProcessTable:
     def get(self, key: ProcessKey | None) -> ProcessState | None:
         """The state of a process, or None."""
         return None if key is None else self._states.get(key)
+
+    def host_pids(self) -> Iterable[int]:
+        """The pids of processes not known to be released."""
+        return self._current_by_host_pid.keys()
 
     def add(self, state: ProcessState) -> None:
         """Enter a process met for the first time."""

@@ -127,6 +127,10 @@ class LiveView:
         if self._clock() - self._painted_ns >= _REPAINT_NS:
             self._repaint()
 
+    def note_passed(self, lives: int) -> None:
+        """Count processes that ended without anything to tell of them."""
+        self._counts.exits += lives
+
     def tick(self) -> None:
         """Bring the screen up to date; cheap, and nothing when piped."""
         if (

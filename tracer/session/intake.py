@@ -111,12 +111,19 @@ class Intake:
         """Put a seed's records among those of the ring, by time."""
         self._order.push(self._without_strangers(seed), 0)
 
-    def pull(self) -> None:
-        """Empty the ring."""
+    def pull(self) -> int:
+        """Empty the ring.
+
+        Returns:
+            How many records were in it.
+        """
         if self._backlog_records <= _MAX_BACKLOG:
             # The clock first: what is stamped before it has its place by now.
             began_ns = self._clock()
-            self._take_in(self._source.read(0.0), began_ns)
+            batch = self._source.read(0.0)
+            self._take_in(batch, began_ns)
+            return len(batch)
+        return 0
 
     def finish(self) -> None:
         """Empty the ring for the last time, and hold nothing back any longer."""
@@ -130,12 +137,12 @@ class Intake:
             self._peek(records)
         self._keep(self._order.push(records, began_ns))
 
-    def take_chunk(self) -> npt.NDArray[np.void]:
+    def take_chunk(self, most: int = CHUNK) -> npt.NDArray[np.void]:
         """Take the oldest records of the backlog, a bounded number of them."""
         records = self._backlog.popleft()
-        chunk = records[:CHUNK]
+        chunk = records[:most]
         if len(records) > len(chunk):
-            self._backlog.appendleft(records[CHUNK:])
+            self._backlog.appendleft(records[most:])
         self._backlog_records -= len(chunk)
         return chunk
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tracer.session.live_sieve import LiveSieve
     from tracer.wire.event_json import SideEvent
 
 _LONG_S = 3600.0
@@ -40,6 +41,10 @@ _LINGER_S = 0.12
 _BATCH_S = 0.02
 _UNSEEN_BATCH_S = 0.1
 """Where nobody looks on: a storm fills a third of the ring meanwhile, at the most."""
+_STORM_BATCH_S = 0.2
+_STORM_RECORDS_A_S = 10_000
+_SIFTED_CHUNK = 16_384
+"""In a storm on a host, most lives are over within one such batch: see LiveSieve."""
 _PROMPT_LOOKS = 4
 _TURN_S = 0.1
 """How long events may keep the loop from its clock and from Ctrl-C: a storm never ends."""
@@ -80,6 +85,9 @@ class Trace:
         observe_at_end: Asked once the trace is over for what others know of
             it (an engine's events): evidence beside the kernel's.
         recorder: Keeps everything the correlator is fed, in the same order.
+        on_passed: Told how many lives on a host were passed over because there is
+            nothing to tell of them: the sinks do not get their events. Without
+            it they get every event.
         observers: Who reads /proc and cgroups beside it.
     """
 
@@ -94,6 +102,7 @@ class Trace:
         on_interrupt: Callable[[], None] | None = None,
         observe_at_end: Callable[[AttachedEvent], Iterable[ObservationEvent]] | None = None,
         recorder: Recorder | None = None,
+        on_passed: Callable[[int], object] | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         # numpy takes its time to import: the compile child is at work by now.
@@ -126,6 +135,12 @@ class Trace:
                 keep_uneventful=not target.kernel_filter.everything,
             )
         )
+        self._sieve: LiveSieve | None = None
+        if on_passed is not None and options.conclude and target.kernel_filter.everything:
+            from tracer.session.live_sieve import LiveSieve
+
+            self._sieve = LiveSieve(self.correlator, on_passed)
+        self._is_storm = False
         self._intake = Intake(source, clock.boot_now_ns, self._show_to_observers)
         self._watched: dict[int, Callable[[], object]] = {}
         self._followed: dict[int, Callable[[], object]] = {}
@@ -256,15 +271,24 @@ class Trace:
         # Records come in batches, for each wake-up costs more than a record. But
         # who sends a signal may be gone in a moment: the first few, after a
         # silence, are looked at as they come.
-        until = time.monotonic() + (_BATCH_S if self._options.conclude else _UNSEEN_BATCH_S)
+        began = time.monotonic()
+        until = began + self._batch_s()
         poll = select.poll()
         poll.register(self._source.fileno(), select.POLLIN)
+        records = 0
         for _ in range(_PROMPT_LOOKS):
-            self._intake.pull()
+            records += self._intake.pull()
             left = until - time.monotonic()
             if left <= 0 or not poll.poll(left * 1000):
                 return
         time.sleep(max(0.0, until - time.monotonic()))
+        records += self._intake.pull()
+        self._is_storm = records > _STORM_RECORDS_A_S * (time.monotonic() - began)
+
+    def _batch_s(self) -> float:
+        if not self._options.conclude:
+            return _UNSEEN_BATCH_S
+        return _STORM_BATCH_S if self._is_storm and self._sieve is not None else _BATCH_S
 
     def target_has_ended(self) -> bool:
         """Whether every container or namespace of the target is gone."""
@@ -299,7 +323,7 @@ class Trace:
     def _work_off_backlog(self, *, until_s: float | None) -> None:
         since_pull = 0
         while self._intake.has_backlog and (until_s is None or time.monotonic() < until_s):
-            chunk = self._intake.take_chunk()
+            chunk = self._intake.take_chunk(CHUNK if self._sieve is None else _SIFTED_CHUNK)
             self._work_off(chunk)
             since_pull += len(chunk)
             if until_s is not None and since_pull >= CHUNK:
@@ -311,10 +335,15 @@ class Trace:
         if recorder is not None:
             recorder.begin(chunk)
         if self._options.conclude:
-            for position, event in enumerate(self._decoder.decode_batch(chunk), start=1):
+            chosen = self._sieve.choose(chunk) if self._sieve is not None else None
+            positions = range(len(chunk)) if chosen is None else chosen.tolist()
+            records = chunk if chosen is None else chunk[chosen]
+            for position, event in zip(positions, self._decoder.decode_batch(records), strict=True):
                 if recorder is not None:
-                    recorder.position = position
+                    recorder.position = position + 1
                 self._feed(event)
+            if self._sieve is not None:
+                self._sieve.settle()
         if recorder is not None:
             recorder.end()
 

@@ -28,6 +28,7 @@ def watch(
     on_attached: Callable[[Trace], None] | None = None,
     allow_kprobes: bool = True,
     recorder: Recorder | None = None,
+    on_passed: Callable[[int], object] | None = None,
     follow: bool = False,
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -42,6 +43,7 @@ def watch(
         on_attached: Called once all hooks are live.
         allow_kprobes: False traces by tracepoints alone.
         recorder: Keeps what is seen.
+        on_passed: See :class:`tracer.session.trace.Trace`.
         follow: Go on when a container ends, and trace its next run too.
         on_notice: Told in words when it ends and when it is back.
 
@@ -87,6 +89,7 @@ def watch(
             on_idle=on_idle,
             observe_at_end=observe_engines,
             recorder=recorder,
+            on_passed=on_passed,
             observers=observers,
         )
         inits = stack.enter_context(InitWatch(resolved.target.containers))

@@ -129,7 +129,7 @@ class Decoder:
                 map(_some, _column(records, "cur_start_boot_ns")),
                 map(_some, _column(records, "cur_host_tid")),
                 _column(records, "cur_ns_pid"),
-                map(_text, _column(records, "cur_comm")),
+                map(decode_comm, _column(records, "cur_comm")),
                 map(_chain, _column(records, "chain_comm")),
                 map(self._syscall, _column(records, "sys_nr"), _flag(flags, _F_CUR_COMPAT)),
                 _flag(flags, _F_CUR_EXITING),
@@ -202,7 +202,8 @@ def _flag(flags: npt.NDArray[Any], bit: int) -> list[bool]:
 
 
 @lru_cache(maxsize=4096)
-def _text(raw: bytes) -> str:
+def decode_comm(raw: bytes) -> str:
+    """Make text of a comm; bytes that are no UTF-8 are spelt out."""
     return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
 
 
@@ -216,7 +217,7 @@ def _some(number: int) -> int | None:
 
 
 def _chain(comms: list[bytes]) -> tuple[str, ...]:
-    return tuple(_text(comm) for comm in comms if comm) if comms[0] else ()
+    return tuple(decode_comm(comm) for comm in comms if comm) if comms[0] else ()
 
 
 def _if_filled(info: SignalInfo, value: int) -> int | None:
@@ -284,10 +285,10 @@ def _snapshot(
         host_pid,
         start_boot_ns,
         ns_pid or None,
-        _text(comm),
+        decode_comm(comm),
         parent_host_pid,
         parent_start_boot_ns if parent_host_pid else None,
-        _text(parent_comm) if parent_host_pid else None,
+        decode_comm(parent_comm) if parent_host_pid else None,
         parent_pidns_inum or None,
         pidns_inum or None,
         pidns_level if pidns_inum else None,

@@ -1,0 +1,112 @@
+"""Passing over ordinary lives batch by batch changes no live report."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.replay.made_host import BEGIN_NS, MadeHost, Records
+from tests.replay.test_capture_sieve import MUTATIONS, SECOND_NS, mutate
+from tracer.correlate.correlator import Correlator, CorrelatorOptions
+from tracer.correlate.summary import summarise
+from tracer.model.target import Container
+from tracer.report.jsonreport import render_report_file
+from tracer.session import live_sieve as module
+from tracer.session.live_sieve import LiveSieve
+from tracer.wire.decode import Decoder
+from tracer.wire.layout import CONSTANTS
+
+HOST = MadeHost(short_lived=41, killed=2, leaked=2, containers=1, workers=2)
+
+
+@pytest.fixture(autouse=True)
+def sieve_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WORTH_IT_RECORDS", 1)
+
+
+def all_records() -> Records:
+    """The made-up host's, as one."""
+    return np.concatenate(list(HOST.records()))
+
+
+class Outcome:
+    """One trace of some records, cut into batches.
+
+    Attributes:
+        report: As a report file.
+        passed: Lives passed over.
+        decoded: Records that were not.
+    """
+
+    def __init__(self, records: Records, cuts: list[int], *, sieved: bool) -> None:
+        self.passed = self.decoded = 0
+        correlator = Correlator(CorrelatorOptions(min_zombie_ns=SECOND_NS, keep_uneventful=False))
+        correlator.feed(HOST.attached)
+        sieve = LiveSieve(correlator, self._count)
+        decoder = Decoder("x86_64")
+        for batch in np.split(records, cuts):
+            chosen = sieve.choose(batch) if sieved and len(batch) else None
+            kept = batch if chosen is None else batch[chosen]
+            self.decoded += len(kept)
+            for event in decoder.decode_batch(kept):
+                correlator.feed(event)
+            sieve.settle()
+        correlator.feed(HOST.end)
+        self.report = render_report_file(summarise(correlator))
+
+    def _count(self, lives: int) -> None:
+        self.passed += lives
+
+
+def test_in_one_batch_every_ordinary_life_is_passed_over() -> None:
+    records = all_records()
+    quick, full = Outcome(records, [], sieved=True), Outcome(records, [], sieved=False)
+    assert quick.passed == HOST.short_lived
+    assert quick.decoded < full.decoded
+    assert quick.report == full.report
+
+
+def test_a_life_that_goes_over_the_edge_of_a_batch_is_decoded() -> None:
+    records = all_records()
+    short = np.flatnonzero(
+        (records["kind"] == CONSTANTS["ZT_KIND_EXIT"]) & (records["parent_host_pid"] == 700)
+    )
+    cut = int(short[len(short) // 2])
+    quick, full = Outcome(records, [cut], sieved=True), Outcome(records, [cut], sieved=False)
+    assert 0 < quick.passed < HOST.short_lived
+    assert quick.report == full.report
+
+
+def test_where_a_container_shares_the_hosts_namespace_nothing_is_passed_over() -> None:
+    correlator = Correlator(CorrelatorOptions(keep_uneventful=False))
+    correlator.feed(HOST.attached)
+    sieve = LiveSieve(correlator, lambda lives: None)
+    assert sieve.choose(all_records()) is not None
+    (container,) = HOST.attached.target.containers[:1]
+    shared = {name: getattr(container, name) for name in Container.__dataclass_fields__}
+    correlator.scopes.add_container(
+        Container(**shared | {"has_own_pidns": False, "cgroup_id": 4711}), correlator.table
+    )
+    assert sieve.choose(all_records()) is None
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_no_disorder_and_no_edge_makes_the_two_reports_differ(data: st.DataObject) -> None:
+    records = all_records()
+    for _ in range(data.draw(st.integers(0, 6), label="how many")):
+        kind = data.draw(st.sampled_from(MUTATIONS))
+        row = data.draw(st.integers(0, len(records) - 1))
+        other = data.draw(st.integers(0, len(records) - 1))
+        records = mutate(records, kind, row, other)
+    assert records["boot_ns"].min() >= BEGIN_NS
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(records)), max_size=4)))
+    quick, full = Outcome(records, cuts, sieved=True), Outcome(records, cuts, sieved=False)
+    assert quick.report == full.report
