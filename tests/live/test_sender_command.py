@@ -42,3 +42,25 @@ def test_our_own_command_line_is_no_evidence() -> None:
         pid = trace.process.pid
     assert pid != os.getpid()
     assert not result.of_kind("observation", host_pid=pid)
+
+
+def test_sender_inside_keeps_its_command_line_though_it_is_gone_at_once() -> None:
+    # It is read as the program begins: what it signals dies of it, and so does the sender.
+    secret, long_word = "hunter2", "x" * 500
+    sender = "sleep 0.3; kill -9 $1; exit"
+    script = (
+        f"sleep 1000 & sh -c '{sender}' sh $! --password={secret} {long_word}; "
+        "echo ready; exec sleep 1000"
+    )
+    with Zomtrace("run", "--grace", "0.2", "--", "sh", "-c", script) as trace:
+        trace.wait_attached().wait_stderr("ready\n")
+        result = trace.stop_tracing()
+    (victim,) = result.processes(cause="kill", term_signal="SIGKILL")
+    (line,) = result.of_kind("observation", host_pid=victim["sender_host_pid"])
+    shown = line["values"]["cmdline"]
+    assert shown.startswith(f"sh -c {sender} sh ")
+    assert "--password=***" in shown
+    # Neither the secret nor the whole of a very long line.
+    assert secret not in "".join(str(one) for one in result.of_kind("observation"))
+    assert len(shown) <= 203
+    assert f"It ran as: {shown}" in result.finding("ZT106")["detail"]

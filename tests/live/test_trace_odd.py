@@ -147,3 +147,30 @@ def test_shell_that_passes_on_its_childs_death_as_an_exit_code() -> None:
     assert killed["comm"] == "sh"
     # The shells around it lived on: no 137 of theirs is a death.
     assert not result.processes(exit_code=137)
+
+
+@pytest.mark.parametrize(("signal", "code"), [("KILL", 137), ("TERM", 143)])
+def test_an_exit_code_names_the_child_it_passes_on(signal: str, code: int) -> None:
+    dying = f"sh -c 'kill -{signal} $$'; exit $?"
+    # The same code without a child that died so; and with one that died of another signal.
+    plain, other = f"exit {code}", f"sh -c 'kill -USR2 $$'; exit {code}"
+    script = "; ".join(f'sh -c "{one}"' for one in (
+        dying.replace("$", "\\$"), plain, other.replace("$", "\\$")
+    ))  # fmt: skip
+    with Zomtrace("run", "--grace", "0.2", "--", "sh", "-c",
+                  f"{script}; echo ready; exec sleep 1000") as trace:  # fmt: skip
+        trace.wait_attached().wait_stderr("ready\n")
+        result = trace.stop_tracing()
+    (child,) = result.processes(term_signal=f"SIG{signal}", cause="self")
+    passers = result.processes(exit_code=code)
+    assert [(one["end"], one["term_signal"], one["cause"]) for one in passers] == [
+        ("exit", None, None)
+    ] * 3
+    assert [one["passed_on_host_pid"] for one in passers] == [child["host_pid"], None, None]
+    named = [
+        line["text"]
+        for line in result.report["timeline"]
+        if f"exited with code {code}: 128 + {code - 128}" in line["text"]
+    ]
+    assert len(named) == 1
+    assert f"had died of SIG{signal}" in named[0]
