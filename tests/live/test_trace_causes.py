@@ -202,6 +202,30 @@ def test_terms_of_others_begin_no_stop(runtime: Runc) -> None:
     assert counts(result.stop) == {"members": 2, "sigkilled": 1, "already_zombie": 1}
 
 
+def test_an_execed_commands_sigterm_during_a_stop_is_its_own(runtime: Runc) -> None:
+    with traced(runtime, "family", "0", "2", "hang") as (container, trace):
+        (_, first), (_, second) = (line for line in container.journal if line[0] == "live")
+        runtime.cli("kill", container.id, "TERM")
+        trace.wait_event("signal", signal="SIGTERM", host_pid=container.pid)
+        # The stop's own signal: by a stranger put in, and by the runtime from outside.
+        told = runtime.cli("exec", container.id, "send", "kill", "15", first)
+        by_exec = trace.wait_event("exit", ns_pid=int(first))
+        assert by_exec["term_signal"] == "SIGTERM"
+        result = end(runtime, container, trace)
+    killed = result.process(ns_pid=int(first))
+    sender = result.process(comm="send", ns_pid=int(told.split()[-1]))
+    assert pick(killed, "term_signal", "cause", "sender_host_pid", "stop_signal_seen") == {
+        "term_signal": "SIGTERM", "cause": "kill", "sender_host_pid": sender["host_pid"],
+        "stop_signal_seen": True,
+    }  # fmt: skip
+    assert result.process(ns_pid=int(second))["cause"] == "pidns_teardown"
+    assert pick(result.stop, "stop_sender_comm", "init_cause") == {
+        "stop_sender_comm": "runc", "init_cause": "grace_expired"
+    }  # fmt: skip
+    # The command that was put in is a member as well: it came and went in the stop.
+    assert counts(result.stop) == {"members": 3, "sigkilled": 1, "signalled": 1, "exited": 1}
+
+
 @pytest.mark.parametrize("who", ["child", "init"])
 def test_oom_kill_is_told_from_a_sigkill_and_from_137(runtime: Runc, who: str) -> None:
     args = ["eat", "256"] if who == "child" else ["eat", "256", "self"]
