@@ -25,7 +25,7 @@ import tracer
 from tests.replay.captures import header_of, write_capture
 from tests.replay.made_host import BEGIN_NS, SECOND_NS, UTC_OFFSET_NS, MadeHost
 from tracer.cli.export import _EXPORTERS
-from tracer.errors import CaptureError, OutputError
+from tracer.errors import CaptureError, OutputError, TargetNotFoundError
 from tracer.frames.capture import Capture
 from tracer.frames.columns import DATASET_COLUMNS, TABLES, ColumnType, describe_table
 from tracer.frames.export import export_csv, export_jsonl, export_parquet, neutralise
@@ -99,6 +99,18 @@ def test_the_story_of_the_host_is_in_the_frames(cap: Capture) -> None:
     assert sent["sender_comm"].unique().tolist() == ["runc"]
     assert sent["sender_chain"].iloc[0] == ["containerd-shim"]
     assert "ZT101" in set(cap.findings()["code"])
+
+
+def test_a_part_is_opened_by_name(path: Path) -> None:
+    part = tracer.open_capture(path, containers=["made-2"])
+    assert set(part.events()["container_name"].dropna()) == {"made-2"}
+    assert part.stops()["container_name"].tolist() == ["made-2"]
+    assert part.report(min_zombie_ns=1).stops == part.report().stops
+    assert tracer.open_capture(path, containers="made-2").report() == part.report()
+    ended = tracer.open_capture(path, until_boot_ns=BEGIN_NS + 6 * SECOND_NS)
+    assert ended.stops()["end_time"].isna().all()
+    with pytest.raises(TargetNotFoundError, match="no container 'web'"):
+        tracer.open_capture(path, containers=["web"]).events()
 
 
 def test_events_are_the_lines_of_json(cap: Capture) -> None:

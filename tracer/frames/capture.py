@@ -108,8 +108,15 @@ class Capture:
             CaptureError: The file is corrupt; it says where.
             TargetNotFoundError: The capture knows no such container.
         """
-        options = ReplayOptions(min_zombie_ns, containers, pidns, since_boot_ns, until_boot_ns)
-        if options != ReplayOptions():
+        mine = self._options
+        options = ReplayOptions(
+            mine.min_zombie_ns if min_zombie_ns is None else min_zombie_ns,
+            containers or mine.containers,
+            pidns or mine.pidns,
+            mine.since_boot_ns if since_boot_ns is None else since_boot_ns,
+            mine.until_boot_ns if until_boot_ns is None else until_boot_ns,
+        )
+        if options != mine:
             return Replay(self._files, options).conclude()
         if self._report is None:
             self._report = self._replay.conclude()
@@ -226,13 +233,27 @@ class Capture:
         return rows
 
 
-def open_capture(path: str | os.PathLike[str]) -> Capture:
-    """Open what ``-w`` or ``zomtrace record`` wrote.
+def open_capture(
+    path: str | os.PathLike[str],
+    *,
+    containers: Iterable[str] = (),
+    pidns: Iterable[int] = (),
+    since_boot_ns: int | None = None,
+    until_boot_ns: int | None = None,
+) -> Capture:
+    """Open what ``-w`` or ``zomtrace record`` wrote, or a part of it.
 
     Args:
         path: A file, or a directory with the files of one trace.
+        containers: Only these: names, ids or beginnings of ids. The rest is not
+            even decoded: quick also in a large capture.
+        pidns: Only these PID namespaces, and those inside them.
+        since_boot_ns: Leave out of the report what was over before.
+        until_boot_ns: End there.
 
     Raises:
         CaptureError: It cannot be read; the message names the file and where.
     """
-    return Capture(path)
+    names = (containers,) if isinstance(containers, str) else tuple(containers)
+    options = ReplayOptions(None, names, tuple(pidns), since_boot_ns, until_boot_ns)
+    return Capture(path, options)
