@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,3 +152,49 @@ def test_a_zombie_its_tracer_has_not_waited_for(runtime: Runc) -> None:
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+NESTING = """
+import ctypes, os, signal
+CLONE_NEWPID = 0x20000000
+assert ctypes.CDLL(None).unshare(CLONE_NEWPID) == 0
+inner = os.fork()
+if inner == 0:
+    os._exit(os.getpid() + 6)
+os.waitid(os.P_PID, inner, os.WEXITED | os.WNOWAIT)
+os.write(2, f"inner {inner}\\nready\\n".encode())
+signal.pause()
+"""
+
+
+def test_a_zombie_whose_parent_lives_in_the_namespace_around() -> None:
+    with Zomtrace(
+        "run", "--min-zombie", "0.3", "--grace", "0.2", "--", sys.executable, "-c", NESTING
+    ) as trace:
+        trace.wait_attached().wait_stderr("ready\n")
+        trace.wait_line(
+            lambda line: (
+                line["values"].get("reading") == "parent"
+                if line["kind"] == "observation"
+                else False
+            ),
+            "its parent is read",
+        )
+        result = trace.stop_tracing()
+    (told,) = [line.split()[1] for line in result.stderr.splitlines() if line.startswith("inner")]
+    (outer,) = result.processes(is_init=True, end="signal")
+    (inner,) = result.processes(is_init=True, end="exit")
+    assert inner["pidns_inum"] != outer["pidns_inum"]
+    # PID 1 in its own namespace; what its parent calls it is another number.
+    assert pick(inner, "ns_pid", "exit_code", "reap_kind") == {
+        "ns_pid": 1, "exit_code": 7, "reap_kind": "teardown",
+    }  # fmt: skip
+    assert told != "1"
+    (zombie,) = result.report["zombies"]
+    assert pick(zombie, "host_pid", "ns_pid", "parent_host_pid", "injected", "reap_kind") == {
+        "host_pid": inner["host_pid"], "ns_pid": 1, "parent_host_pid": outer["host_pid"],
+        "injected": False, "reap_kind": "teardown",
+    }  # fmt: skip
+    stops = {stop["init_host_pid"]: stop for stop in result.report["stops"]}
+    assert counts(stops[outer["host_pid"]]) == {"members": 1, "already_zombie": 1}
+    assert set(result.finding("ZT201")["host_pids"]) == {outer["host_pid"], inner["host_pid"]}
