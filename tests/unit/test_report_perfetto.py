@@ -20,7 +20,17 @@ from tests.unit.event_samples import (
     a_teardown_kill,
     attached,
 )
-from tests.unit.report_samples import BEGIN_NS, INIT_PID, SAMPLES, SECOND, UTC_OFFSET_NS, fwd_sig
+from tests.unit.report_samples import (
+    BEGIN_NS,
+    INIT_PID,
+    SAMPLES,
+    SECOND,
+    UTC_OFFSET_NS,
+    a_process,
+    a_report,
+    an_init,
+    fwd_sig,
+)
 from tracer.model.annotated import Annotated
 from tracer.model.events import SignalEvent
 from tracer.model.identity import ProcessKey
@@ -128,6 +138,25 @@ def test_a_process_is_a_slice_of_life_then_one_of_being_a_zombie() -> None:
     ]
     assert (at + 7_000_000, pb.TrackEvent.TYPE_SLICE_BEGIN, "zombie") in told
     assert told[-1] == (at + 9_000_000, pb.TrackEvent.TYPE_SLICE_END, "")
+
+
+def test_a_pid_used_twice_is_two_processes() -> None:
+    # An importer takes a second descriptor of one pid for another process.
+    first, second = (
+        a_process(
+            4712, start_boot_ns=BEGIN_NS + n * SECOND, end_boot_ns=BEGIN_NS + (n + 1) * SECOND
+        )
+        for n in (1, 3)
+    )
+    trace = pb.Trace()
+    trace.ParseFromString(render_perfetto(a_report(processes=(an_init(), first, second)), []))
+    _check_is_well_formed(trace)
+    starts = [
+        p.track_descriptor.process.start_timestamp_ns
+        for p in trace.packet
+        if p.track_descriptor.process.pid == 4712
+    ]
+    assert starts == [BEGIN_NS + SECOND, BEGIN_NS + 3 * SECOND]
 
 
 def test_a_signal_flows_from_its_sender_to_its_target() -> None:
