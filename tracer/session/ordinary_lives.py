@@ -28,8 +28,9 @@ Mask = npt.NDArray[np.bool_]
 _FORK, _EXEC = CONSTANTS["ZT_KIND_FORK"], CONSTANTS["ZT_KIND_EXEC"]
 _EXIT_BEGIN, _EXIT = CONSTANTS["ZT_KIND_EXIT_BEGIN"], CONSTANTS["ZT_KIND_EXIT"]
 _REAP, _FREE = CONSTANTS["ZT_KIND_REAP"], CONSTANTS["ZT_KIND_FREE"]
-_NOTICE = CONSTANTS["ZT_KIND_COUNT"]
+_SIGNAL, _NOTICE = CONSTANTS["ZT_KIND_SIGNAL"], CONSTANTS["ZT_KIND_COUNT"]
 """Stands for a SIGNAL that is an exit notification; it is about the child."""
+_RELEASES = (_REAP, _FREE)
 _MEETINGS = (CONSTANTS["ZT_KIND_PROCESS"], _FORK, _EXEC)
 _F_NOTIFY, _F_INIT = CONSTANTS["ZT_F_NOTIFY"], CONSTANTS["ZT_F_INIT"]
 _F_NOCLDWAIT = CONSTANTS["ZT_F_NOCLDWAIT"]
@@ -41,7 +42,7 @@ COLUMNS = (
     "pidns_level", "tracer_host_pid", "live_threads", "exit_code", "exit_signal",
     "cur_host_pid", "sig", "si_pid", "child_pid", "comm", "parent_comm", "cur_comm",
 )  # fmt: skip
-CHOSEN_BY = ("host_pid", "start_boot_ns", "flags", "child_pid", "child_start_boot_ns")
+CHOSEN_BY = ("kind", "flags", "host_pid", "start_boot_ns", "child_pid", "child_start_boot_ns")
 """The columns that :meth:`Sieve.choose` asks for."""
 _NAME_SALT = np.uint64(0x9E3779B97F4A7C15)
 
@@ -63,7 +64,7 @@ class Sieve:
     def choose(self, columns: Columns, count: int) -> Mask:  # noqa: ARG002
         """Pick the records that tell of anything else."""
         about = process_ids(columns("host_pid"), columns("start_boot_ns"))
-        notices = (columns("flags") & _F_NOTIFY) != 0
+        notices = _is_notice(columns("kind"), columns("flags"))
         told_of = process_ids(columns("child_pid"), columns("child_start_boot_ns"))
         chosen: Mask = ~is_in(np.where(notices, told_of, about), self.ordinary)
         return chosen
@@ -117,6 +118,7 @@ def sift(rows: Rows, min_zombie_ns: int, known: Known | None) -> Sieve:
     if known is not None:
         met |= is_in(parents, _known_before(np.unique(parents), rows, known))
         met &= ~is_in(pids_of(ordinary), known.pids)
+    met &= released_ns <= _first_of_each(table, parents, _RELEASES)
     ordinary, parents = ordinary[met], parents[met]
     while True:
         stays = _concerned(table, ordinary, parents)
@@ -167,7 +169,7 @@ class Rows:
         of a notice who was told; ``actor`` in whose context it happened.
         """
         flags, kinds = columns["flags"], columns["kind"].astype(np.uint8)
-        notice = (flags & _F_NOTIFY) != 0
+        notice = _is_notice(kinds, flags)
         kinds[notice] = _NOTICE
         subject = process_ids(columns["host_pid"], columns["start_boot_ns"])
         parent = process_ids(columns["parent_host_pid"], columns["parent_start_boot_ns"])
@@ -206,6 +208,11 @@ class Rows:
         for name in list(self.parts[0]):
             joined[name] = np.concatenate([part.pop(name) for part in self.parts])
         return joined
+
+
+def _is_notice(kinds: npt.NDArray[Any], flags: npt.NDArray[Any]) -> Mask:
+    notice: Mask = (kinds == _SIGNAL) & ((flags & _F_NOTIFY) != 0)
+    return notice
 
 
 def _is_plain(
@@ -272,7 +279,7 @@ def _find_lives(table: dict[str, npt.NDArray[Any]], min_zombie_ns: int) -> tuple
     forks, forked_ns, forker = first_of(_FORK)
     exits, exited_ns, _ = first_of(_EXIT)
     notices, told_ns, told = first_of(_NOTICE)
-    releases, released_ns, releaser = first_of(_REAP, _FREE)
+    releases, released_ns, releaser = first_of(*_RELEASES)
     is_ordinary &= (forks == 1) & (exits == 1) & (notices == 1) & (releases >= 1)
     is_ordinary &= (forked_ns <= exited_ns) & (exited_ns <= told_ns) & (told_ns <= released_ns)
     is_ordinary &= (forker == told) & (forker == releaser)
@@ -292,12 +299,19 @@ def _met_by(table: dict[str, npt.NDArray[Any]], parents: Ids, released_ns: Ids) 
 
     Whom the correlator has not met yet it cannot count a reaped child for.
     """
-    owners, owner = np.unique(parents, return_inverse=True)
-    rows = np.flatnonzero(is_in(table["about"], owners) & np.isin(table["kind"], _MEETINGS))
-    met_ns = np.full(len(owners), np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(met_ns, np.searchsorted(owners, table["about"][rows]), table["boot_ns"][rows])
-    met: Mask = met_ns[owner] < released_ns
+    met: Mask = _first_of_each(table, parents, _MEETINGS) < released_ns
     return met
+
+
+def _first_of_each(
+    table: dict[str, npt.NDArray[Any]], whom: Ids, kinds: tuple[int, ...]
+) -> npt.NDArray[np.uint64]:
+    """The time of the first record of some kinds about each; later than all for none."""
+    owners, owner = np.unique(whom, return_inverse=True)
+    rows = np.flatnonzero(is_in(table["about"], owners) & np.isin(table["kind"], kinds))
+    first_ns = np.full(len(owners), np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(first_ns, np.searchsorted(owners, table["about"][rows]), table["boot_ns"][rows])
+    return first_ns[owner]
 
 
 def _concerned(table: dict[str, npt.NDArray[Any]], ordinary: Ids, parents: Ids) -> Mask:
@@ -311,7 +325,7 @@ def _concerned(table: dict[str, npt.NDArray[Any]], ordinary: Ids, parents: Ids) 
     concerned |= is_in(parents, _without_child_named(table, stays))
     # A pid says who is meant, and that its last owner is gone.
     about = np.unique(table["about"][stays])
-    released = np.unique(table["about"][stays & np.isin(table["kind"], (_REAP, _FREE))])
+    released = np.unique(table["about"][stays & np.isin(table["kind"], _RELEASES)])
     unreleased = about[~is_in(about, released)]
     pids = np.unique(np.concatenate([pids_of(unreleased), table["bare_pid"].astype(np.uint64)]))
     concerned |= is_in(pids_of(ordinary), pids[pids != 0])
