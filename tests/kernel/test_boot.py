@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 
 import pytest
 
+from tests.kernel.test_hooks import OOM, PLAN
 from tests.live.require import require, require_program, require_root
 from tests.live.zomtrace_process import run_zomtrace
 from tracer.kernel.loader import LOCKDOWN
@@ -35,6 +37,16 @@ def test_integrity_does_not_stop_a_trace_and_confidentiality_is_named(fact: Fact
         assert result.stop["init_exit_code"] == 7
         hooks = {hook["name"]: hook["source"] for hook in result.report["hooks"]}
         assert hooks["reap"] == "kprobe:release_task"
+        # It compiles, whatever has been kept.
+        doctor = subprocess.run(
+            [require_program("zomtrace", "zomtrace"), "doctor", "--json"],
+            capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
+        assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+        planned = {hook["name"]: hook["source"] for hook in json.loads(doctor.stdout)["hooks"]}
+        assert planned == hooks
+        assert planned.pop("oom") in OOM
+        assert planned == PLAN
     else:
         result = run_zomtrace("run", "--", "true", status=69, within_s=100)
         assert result.stdout == b""

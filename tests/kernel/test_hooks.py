@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.live.pidns_script import PidnsScript
-from tests.live.require import require, require_program
+from tests.live.require import require
 from tests.live.waiting import wait_for
 from tracer.kernel.plan import kprobes_unavailable
 from tracer.kernel.source import BpfSource
@@ -26,7 +25,7 @@ from tracer.wire.header import CONSTANTS
 Fact = Callable[[str, object], None]
 Records = npt.NDArray[np.void]
 
-_PLAN = {
+PLAN = {
     "exit": "raw_tp:sched_process_exit",
     "exit_spare": "tp:sched/sched_process_exit",
     "exit_begin": "kprobe:do_exit",
@@ -42,7 +41,7 @@ _PLAN = {
     "fork_failed": "kretprobe:kernel_clone",
     "seed": "iter:task",
 }
-_OOM = {"raw_tp:mark_victim", "kprobe:__oom_kill_process"}
+OOM = {"raw_tp:mark_victim", "kprobe:__oom_kill_process"}
 _CHILDREN = 31
 
 
@@ -100,8 +99,8 @@ def test_every_row_has_its_best_hook(fact: Fact) -> None:
     fact("rejected", rejected)
     fact("load", load_seconds)
     oom = hooks.pop("oom")
-    assert oom.source in _OOM
-    assert {name: hook.source for name, hook in hooks.items()} == _PLAN
+    assert oom.source in OOM
+    assert {name: hook.source for name, hook in hooks.items()} == PLAN
     assert {name: hook.degrades for name, hook in hooks.items()} == dict.fromkeys(hooks)
 
 
@@ -386,15 +385,3 @@ def test_a_leader_released_inside_release_tasks_own_loop_is_not_missed(fact: Fac
     assert sorted(frees["host_pid"].tolist()) == sorted(ended["host_pid"].tolist())
     assert set(reaps["host_pid"].tolist()) <= set(frees["host_pid"].tolist())
     fact("of 31 leaders released in the loop, told by release_task", len(reaps))
-
-
-@pytest.mark.subject("hook plan")
-def test_doctor_prints_the_plan_of_this_kernel() -> None:
-    zomtrace = require_program("zomtrace", "zomtrace")
-    done = subprocess.run(
-        [zomtrace, "doctor", "--json"], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = {hook["name"]: hook["source"] for hook in json.loads(done.stdout)["hooks"]}
-    assert told.pop("oom") in _OOM
-    assert told == _PLAN

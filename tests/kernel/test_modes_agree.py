@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -43,7 +45,7 @@ _CASES = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _kprobes() -> None:
     require("kprobes", kprobes_unavailable() is None, str(kprobes_unavailable()))
 
@@ -58,73 +60,114 @@ def _argv(words: tuple[object, ...]) -> list[str]:
     return argv
 
 
-def _traced_twice(
-    argv: list[str], stop: signal.Signals | None, truth: Truth
-) -> tuple[Result, Result]:
-    environment = {"ZT_TRUTH": str(truth.path)}
-    with HeldWorkload(argv, environment=environment) as held:
-        inum = str(held.container.pidns_inum)
+@dataclass(frozen=True)
+class Case:
+    """What became of one workload, as each mode tells it."""
+
+    pidns_inum: int
+    truth: Truth
+    exact: Result
+    plain: Result
+
+    def processes(self, result: Result) -> dict[int, Json]:
+        """The case's processes by host pid."""
+        return {one["host_pid"]: one for one in result.processes(pidns_inum=self.pidns_inum)}
+
+    def verdicts(self, result: Result) -> dict[int, dict[str, object]]:
+        """What may not depend on the mode."""
+        return {
+            host_pid: {name: process[name] for name in _VERDICTS}
+            for host_pid, process in self.processes(result).items()
+        }
+
+    def stops(self, result: Result, names: tuple[str, ...]) -> list[dict[str, object]]:
+        """The case's stops."""
+        return [
+            {name: stop[name] for name in names}
+            for stop in result.report["stops"]
+            if stop["pidns_inum"] == self.pidns_inum
+        ]
+
+    def reaps(self, result: Result) -> dict[int, Json]:
+        """The case's reaps by host pid."""
+        return {
+            line["host_pid"]: line for line in result.of_kind("reap", pidns_inum=self.pidns_inum)
+        }
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    """Every workload, one after the other, in one trace of each mode."""
+    directory = tmp_path_factory.mktemp("truth")
+    truths = {name: Truth(directory / name) for name in _CASES}
+    with ExitStack() as stack:
+        held = {
+            name: stack.enter_context(
+                HeldWorkload(_argv(words), environment={"ZT_TRUTH": str(truths[name].path)})
+            )
+            for name, (words, _, _) in _CASES.items()
+        }
+        inums = {name: one.container.pidns_inum for name, one in held.items()}
+        assert None not in inums.values()
         # How long a zombie lay is the one thing that may differ: a limit nobody
         # comes near keeps it out of the findings.
-        options = ("--pidns", inum, "--min-zombie", "60")
-        with Zomtrace(*options) as exact, Zomtrace(*options, "--no-kprobes") as plain:
-            exact.wait_attached()
-            plain.wait_attached()
-            held.release()
+        options = ["--min-zombie", "60"]
+        for inum in inums.values():
+            options += ["--pidns", str(inum)]
+        exact = stack.enter_context(Zomtrace(*options))
+        plain = stack.enter_context(Zomtrace(*options, "--no-kprobes"))
+        exact.wait_attached()
+        plain.wait_attached()
+        for name, (_, stop, _) in _CASES.items():
+            held[name].release()
             if stop is not None:
-                wait_for(lambda: truth.is_ready, f"{argv[0]} is ready", within_s=30)
-                held.send(stop)
-            held.reap()
-            return exact.finish(), plain.finish()
+                is_ready = partial(getattr, truths[name], "is_ready")
+                wait_for(is_ready, f"{name} is ready", within_s=30)
+                held[name].send(stop)
+            held[name].reap()
+        told = exact.finish(), plain.finish()
+    return {name: Case(inums[name] or 0, truths[name], *told) for name in _CASES}
 
 
-def _by_pid(result: Result) -> dict[int, Json]:
-    return {process["host_pid"]: process for process in result.report["processes"]}
-
-
-def _verdicts(result: Result) -> dict[int, dict[str, object]]:
-    return {
-        host_pid: {name: process[name] for name in _VERDICTS}
-        for host_pid, process in _by_pid(result).items()
-    }
-
-
-def _agrees_with_truth(result: Result, truth: Truth, word: str, count: int, kind: str) -> None:
-    """Exactly these ended so, and whatever was waited for with the status waitpid told."""
-    processes = {process["ns_pid"]: process for process in result.report["processes"]}
-    told = truth.pids(word)
-    assert len(told) == count
-    assert {processes[pid]["reap_kind"] for pid in told} == {kind}
-    reaped = truth.map("reaped")
-    assert {pid: raw_status(processes[pid]) for pid in reaped} == reaped
-    assert len(result.of_kind("exit")) == len(processes)
-
-
-@pytest.mark.parametrize("case", _CASES)
-def test_both_modes_tell_the_same_and_reap_times_are_bounds(
-    case: str, tmp_path: Path, fact: Callable[[str, object], None]
-) -> None:
-    words, stop, expected = _CASES[case]
-    truth = Truth(tmp_path / "truth")
-    exact, plain = _traced_twice(_argv(words), stop, truth)
-    _agrees_with_truth(exact, truth, *expected)
+def test_nothing_is_lost_and_the_findings_are_the_same(cases: dict[str, Case]) -> None:
+    exact, plain = cases["wait"].exact, cases["wait"].plain
     for result in (exact, plain):
         assert result.report["lost"] == {}
-    assert _verdicts(exact) == _verdicts(plain)
+    assert exact.codes == plain.codes
+    assert sorted(sorted(one["host_pids"]) for one in exact.report["findings"]) == sorted(
+        sorted(one["host_pids"]) for one in plain.report["findings"]
+    )
+
+
+@pytest.mark.parametrize("name", _CASES)
+def test_these_ended_so_with_the_status_waitpid_told(name: str, cases: dict[str, Case]) -> None:
+    case = cases[name]
+    word, count, kind = _CASES[name][2]
+    processes = {one["ns_pid"]: one for one in case.processes(case.exact).values()}
+    told = case.truth.pids(word)
+    assert len(told) == count
+    assert {processes[pid]["reap_kind"] for pid in told} == {kind}
+    reaped = case.truth.map("reaped")
+    assert {pid: raw_status(processes[pid]) for pid in reaped} == reaped
+    exits = case.exact.of_kind("exit", pidns_inum=case.pidns_inum)
+    assert sorted(line["ns_pid"] for line in exits) == sorted(processes)
+
+
+@pytest.mark.parametrize("name", _CASES)
+def test_both_modes_tell_the_same_and_reap_times_are_bounds(
+    name: str, cases: dict[str, Case], fact: Callable[[str, object], None]
+) -> None:
+    case = cases[name]
+    exact, plain = case.exact, case.plain
+    assert case.verdicts(exact) == case.verdicts(plain)
     # Whom an init that leaves by itself leaves behind is a matter of the last
     # milliseconds, in which tracepoints still see whom it has just waited for.
-    of_a_stop = _OF_A_STOP if stop is not None else _OF_A_STOP[: -len(_COUNTS)]
-    assert [{name: one[name] for name in of_a_stop} for one in exact.report["stops"]] == [
-        {name: one[name] for name in of_a_stop} for one in plain.report["stops"]
-    ]
-    assert exact.codes == plain.codes
-    assert [sorted(one["host_pids"]) for one in exact.report["findings"]] == [
-        sorted(one["host_pids"]) for one in plain.report["findings"]
-    ]
+    of_a_stop = _OF_A_STOP if _CASES[name][1] is not None else _OF_A_STOP[: -len(_COUNTS)]
+    assert case.stops(exact, of_a_stop) == case.stops(plain, of_a_stop)
+    assert len(case.stops(exact, of_a_stop)) == 1
 
-    exact_reaps = {line["host_pid"]: line for line in exact.of_kind("reap")}
-    plain_reaps = {line["host_pid"]: line for line in plain.of_kind("reap")}
-    assert set(exact_reaps) == set(plain_reaps) == set(_by_pid(exact))
+    exact_reaps, plain_reaps = case.reaps(exact), case.reaps(plain)
+    assert set(exact_reaps) == set(plain_reaps) == set(case.processes(exact))
     # Who was never a zombie has no time as one that could be inexact.
     assert all(
         line["precision"] == "upper_bound" or line["zombie_ns"] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.require import require_program
-from tests.live.truth import Classic, play
+from tests.live.truth import LYING, LYING_MS, Classic, play
 from tests.live.zomtrace_process import Json, raw_status
 
 pytestmark = pytest.mark.root
@@ -120,7 +120,7 @@ def test_orphans_of_a_sleeping_pid_1_stay_zombies(tmp_path: Path) -> None:
     classic = play(
         tmp_path / "truth", "classic_orphans",
         command=("/bin/sh", "-c", '"{}" init 13 & exec sleep 1000'),
-        options=("--grace", "1.3", "--min-zombie", "1"), stops=True,
+        options=("--grace", str(LYING_MS / 1000), *LYING), stops=True,
     )  # fmt: skip
     orphans = _exited_with(classic, "orphan")
     assert len(orphans) == 13
@@ -142,7 +142,7 @@ def test_orphans_of_a_sleeping_pid_1_stay_zombies(tmp_path: Path) -> None:
 def test_c_is_not_pid_1s_to_reap_while_b_lives(tmp_path: Path) -> None:
     # PID 1 never leaves its waitpid(-1); B stays, so the Cs stay.
     classic = play(
-        tmp_path / "truth", "classic_bc", 7, 1300, "stay", options=("--min-zombie", "1"),
+        tmp_path / "truth", "classic_bc", 7, LYING_MS, "stay", options=LYING,
         stops=True,
     )  # fmt: skip
     cs = _exited_with(classic, "c")
@@ -161,7 +161,7 @@ def test_c_is_not_pid_1s_to_reap_while_b_lives(tmp_path: Path) -> None:
 
 
 def test_bs_late_wait_frees_c(tmp_path: Path) -> None:
-    classic = play(tmp_path / "truth", "classic_bc", 7, 1300, "wait", options=("--min-zombie", "1"))
+    classic = play(tmp_path / "truth", "classic_bc", 7, LYING_MS, "wait", options=LYING)
     cs = _exited_with(classic, "c")
     (b,) = classic.truth.pids("b")
     assert classic.truth.map("bwaited") == {c["ns_pid"]: raw_status(c) for c in cs}
@@ -183,7 +183,7 @@ def test_bs_late_wait_frees_c(tmp_path: Path) -> None:
 
 
 def test_bs_death_hands_c_to_pid_1_and_the_blame_stays_with_b(tmp_path: Path) -> None:
-    classic = play(tmp_path / "truth", "classic_bc", 7, 1300, "die", options=("--min-zombie", "1"))
+    classic = play(tmp_path / "truth", "classic_bc", 7, LYING_MS, "die", options=LYING)
     cs = _exited_with(classic, "c")
     (b,) = classic.truth.pids("b")
     assert classic.truth.map("initwaited") == {b: 0, **{c["ns_pid"]: raw_status(c) for c in cs}}

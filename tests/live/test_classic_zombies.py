@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.require import require
-from tests.live.truth import play
+from tests.live.truth import LYING, LYING_MS, play
 from tests.live.zomtrace_process import raw_status
 from tracer.errors import UnavailableError
 from tracer.session.pids_cgroup import PidsCgroup
@@ -37,8 +37,8 @@ def test_zombies_fill_the_limit_and_no_signal_removes_them(
     pids_cgroup: PidsCgroup, tmp_path: Path
 ) -> None:
     classic = play(
-        tmp_path / "truth", "classic_zombies", 2 * _ZOMBIES, 1300,
-        pids_cgroup.path / "cgroup.procs", options=("--min-zombie", "1"), stops=True,
+        tmp_path / "truth", "classic_zombies", 2 * _ZOMBIES, LYING_MS,
+        pids_cgroup.path / "cgroup.procs", options=LYING, stops=True,
     )  # fmt: skip
     # The workload's own truth: PID 1 and 997 zombies are all the limit allows.
     codes = classic.truth.map("child")
@@ -91,8 +91,8 @@ def test_the_end_of_an_init_that_does_not_reap_frees_its_zombies(
     pids_cgroup: PidsCgroup, tmp_path: Path
 ) -> None:
     classic = play(
-        tmp_path / "truth", "classic_host_init", 2 * _ORPHANS, 1300,
-        pids_cgroup.path / "cgroup.procs", options=("--min-zombie", "1"),
+        tmp_path / "truth", "classic_host_init", 2 * _ORPHANS, LYING_MS,
+        pids_cgroup.path / "cgroup.procs", options=LYING,
     )  # fmt: skip
     orphans = classic.truth.pids("orphan")
     (standin,) = classic.truth.pids("standin")
@@ -122,7 +122,7 @@ def test_the_end_of_an_init_that_does_not_reap_frees_its_zombies(
 def test_no_wait_frees_a_zombie_leader_and_its_last_thread_ends_it(tmp_path: Path) -> None:
     copies = 5
     classic = play(
-        tmp_path / "truth", "classic_leader", copies, 1300, options=("--min-zombie", "1"),
+        tmp_path / "truth", "classic_leader", copies, LYING_MS, options=LYING,
         stops=True, by_connector=False,
     )  # fmt: skip
     kinds = {

@@ -14,6 +14,12 @@ from tests.live.workloads import workload
 from tests.live.zomtrace_process import Json, Result, Zomtrace, raw_status
 from tracer.kernel.netlink import ConnectorExit
 
+_LONG_S = PATIENCE**0.5
+LYING = ("--min-zombie", f"{_LONG_S:.1f}")
+LYING_MS = round(1300 * _LONG_S)
+"""What leaves a zombie lying leaves it for so long; what does not, for less than
+:data:`LYING` says, at whatever speed a program runs."""
+
 _SAME_EXIT_NS = 300_000_000
 """Between the tracepoint's time of an exit and the connector's."""
 
