@@ -33,13 +33,13 @@ _SIGNAL, _NOTICE = CONSTANTS["ZT_KIND_SIGNAL"], CONSTANTS["ZT_KIND_COUNT"]
 _RELEASES = (_REAP, _FREE)
 _MEETINGS = (CONSTANTS["ZT_KIND_PROCESS"], _FORK, _EXEC)
 _F_NOTIFY, _F_INIT = CONSTANTS["ZT_F_NOTIFY"], CONSTANTS["ZT_F_INIT"]
-_F_NOCLDWAIT = CONSTANTS["ZT_F_NOCLDWAIT"]
+_F_NOCLDWAIT, _F_GROUP_DEAD = CONSTANTS["ZT_F_NOCLDWAIT"], CONSTANTS["ZT_F_GROUP_DEAD"]
 _F_CUR_EXITING = CONSTANTS["ZT_F_CUR_EXITING"]
 _SIGCHLD = 17
 COLUMNS = (
     "boot_ns", "start_boot_ns", "parent_start_boot_ns", "cur_start_boot_ns",
     "child_start_boot_ns", "kind", "flags", "host_pid", "parent_host_pid", "pidns_inum",
-    "pidns_level", "tracer_host_pid", "live_threads", "exit_code", "exit_signal",
+    "pidns_level", "tracer_host_pid", "exit_code", "exit_signal",
     "cur_host_pid", "sig", "si_pid", "child_pid", "comm", "parent_comm", "cur_comm",
 )  # fmt: skip
 CHOSEN_BY = ("kind", "flags", "host_pid", "start_boot_ns", "child_pid", "child_start_boot_ns")
@@ -226,7 +226,7 @@ def _is_plain(
     plain |= (kinds == _EXIT_BEGIN) | (kinds == _FREE)
     plain |= (
         (kinds == _EXIT)
-        & (columns["live_threads"] == 0)
+        & ((flags & _F_GROUP_DEAD) != 0)
         & (columns["tracer_host_pid"] == 0)
         & ((columns["exit_code"] & 0x7F) == 0)
     )
