@@ -160,6 +160,17 @@ def test_rotated_files_together_give_the_live_report(tmp_path: Path) -> None:
     assert render_report_file(replay(directory)) == render_report_file(report)
 
 
+def test_files_are_rotated_by_age_as_well(tmp_path: Path) -> None:
+    directory = tmp_path / "captures"
+    # None is too young for another.
+    report, recorder, _ = trace_into(f"{directory}/", rotate_s=0.0)
+    assert len(recorder.paths) > 2
+    assert render_report_file(replay(directory)) == render_report_file(report)
+    directory = tmp_path / "one"
+    _, recorder, _ = trace_into(f"{directory}/", rotate_s=3600.0)
+    assert len(recorder.paths) == 1
+
+
 def test_each_rotated_file_can_be_read_alone(tmp_path: Path) -> None:
     _, recorder, _ = trace_into(f"{tmp_path}/", rotate_bytes=20_000)
     for path in recorder.paths:

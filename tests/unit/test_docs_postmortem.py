@@ -21,6 +21,7 @@ _SESSION = _DOCS / "session"
 _COUNTS = _DOCS / "img" / "counts.svg"
 
 
+@pytest.mark.timeout(400)
 def test_every_example_gives_what_the_page_says(
     tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
