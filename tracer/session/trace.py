@@ -280,9 +280,10 @@ class Trace:
             records += self._intake.pull()
             left = until - time.monotonic()
             if left <= 0 or not poll.poll(left * 1000):
-                return
-        time.sleep(max(0.0, until - time.monotonic()))
-        records += self._intake.pull()
+                break
+        else:
+            time.sleep(max(0.0, until - time.monotonic()))
+            records += self._intake.pull()
         self._is_storm = records > _STORM_RECORDS_A_S * (time.monotonic() - began)
 
     def _batch_s(self) -> float:
