@@ -117,6 +117,7 @@ class Proc:
     exit_signal_seen: bool = False
     oom_t: int | None = None
     is_parent_lost: bool = False
+    is_parents_tracee: bool = False
     last_exit_signal: int = CHLD
 
     @property
@@ -548,9 +549,15 @@ class Kernel:
                           is_group=False, exiting=True, tracer=True,
                           reaper=self._reaps(proc, tracee))  # fmt: skip
             tracee.tracer = None
-            if tracee.state == "zombie" and tracee.parent is not proc:
-                if self._notify(tracee, proc):
-                    self.release(tracee, proc, "auto")
+            if tracee.state != "zombie":
+                continue
+            # __ptrace_detach(): a tracer that is the parent too is told nothing.
+            if tracee.parent is proc:
+                is_dead = proc.sigchld in ("ignored", "nocldwait")
+            else:
+                is_dead = self._notify(tracee, proc)
+            if is_dead:
+                self.release(tracee, proc, "auto")
 
     def _reaps(self, proc: Proc, other: Proc) -> bool:
         return any(ns.init is proc for ns in other.ns.chain())
@@ -634,6 +641,7 @@ class Kernel:
                 auto = quiet = True
             elif told.sigchld == "nocldwait":
                 auto = True
+        proc.is_parents_tracee |= proc.tracer is proc.parent
         if sig and not quiet:
             self.tick()
             self.rec.notify(self, told, proc, actor, sig)

@@ -305,6 +305,15 @@ def trace(world: World) -> None:
         target.tracer, target.exitkill = tracer, bool(world.choose(2))
 
 
+def trace_own_child(world: World) -> None:
+    pairs = [(one, child) for one in world.at_work for child in one.children
+             if child in world.at_work and child.tracer is None]  # fmt: skip
+    pair = world.pick(pairs)
+    if pair is not None:
+        tracer, child = pair
+        child.tracer, child.exitkill = tracer, bool(world.choose(2))
+
+
 def untrace(world: World) -> None:
     target = world.pick([one for one in world.living if one.tracer is not None])
     if target is not None:
@@ -351,6 +360,7 @@ MOVES: tuple[tuple[Move, int], ...] = (
     (execute, 1), (leave, 4), (die, 8), (kill, 4), (stop_container, 2), (kill_container, 1),
     (forward, 2), (raise_self, 1), (fault, 1), (seccomp, 1), (own_doing, 1), (cpu_limit, 1),
     (terminal, 1), (cgroup_kill, 1), (oom, 1), (arrange, 4), (unblock, 1), (arrange_sigchld, 3),
-    (adopt, 1), (bind_to_parent, 1), (trace, 1), (untrace, 1), (inject_kill, 1), (wait, 8),
+    (adopt, 1), (bind_to_parent, 1), (trace, 1), (trace_own_child, 1),
+    (untrace, 1), (inject_kill, 1), (wait, 8),
     (job_control, 1), (stick, 1), (pass_time, 3),
 )  # fmt: skip

@@ -140,6 +140,7 @@ class Oracle:
             or proc.last_exit_signal == 0
             or (proc.zombie_t or 0) < self.attached_ns
             or proc.is_parent_lost
+            or proc.is_parents_tracee
         )
         unknown = one.reap_kind is ReapKind.UNKNOWN and (
             self.is_lossy or is_untold or (proc.zombie_t or 0) < self.attached_ns

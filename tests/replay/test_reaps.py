@@ -187,6 +187,23 @@ def test_nobody_told_is_auto_though_a_tracer_was_there_at_the_end(kprobes: bool)
     assert kind == (ReapKind.AUTO, 101, "worker")
 
 
+@pytest.mark.parametrize("signo", [17, 0])
+@pytest.mark.parametrize(("is_there", "kind"), [(True, ReapKind.PARENT), (False, ReapKind.UNKNOWN)])
+def test_a_parent_that_traced_its_child_may_have_let_go_of_it_as_it_died(
+    signo: int, is_there: bool, kind: ReapKind
+) -> None:
+    # __ptrace_detach() releases it where that parent ignores SIGCHLD by then.
+    events: list[Event] = [
+        a_seed(102), a_seed(103, process=a_process(103, parent=102)),
+        an_exit(T, 103, parent=102, tracer=102, exit_signo=signo),
+        *([a_notice(T + 1, 103, to=102)] if signo else []),
+        a_free(T + 60, 103, parent=102),
+    ]  # fmt: skip
+    if not is_there:
+        events += [an_exit(T + 30, 102), a_notice(T + 31, 102)]
+    assert process(report_of(*events), 103).reap_kind is kind
+
+
 def test_zombie_the_teardown_did_not_signal_had_been_reaped_before() -> None:
     report = report_of(
         a_seed(101), a_seed(102), an_exit(T - 5), a_notice(T - 4), an_exit(T, INIT),

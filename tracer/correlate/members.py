@@ -39,8 +39,8 @@ def count_members(world: World, scope: Scope, stop: StopState) -> MemberCounts:
     would_show = (
         stop.trigger is StopTrigger.INIT_EXIT
         and not scope.is_shared
-        and scope.init_notified_ns is not None
-        and not world.losses.any_between(stop.begin_ns, scope.init_notified_ns, ("signal",))
+        and (scope.zap_ns is not None or scope.init_notified_ns is not None)
+        and not world.losses.any_between(stop.begin_ns, stop.end_ns, ("signal",))
     )
     until_ns = stop.end_ns if stop.end_ns is not None else world.now_ns
     for key in stop.members:

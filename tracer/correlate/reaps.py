@@ -135,6 +135,10 @@ def _by_notifications(
             does = event.parent_sigchld
             is_told = does in (SigchldAction.CAUGHT, SigchldAction.DEFAULT)
             return _Release(parent, is_auto=False) if is_told else _Release(None, None)
+        if _is_tracers(last, state) and _may_have_ended(parent, world):
+            # __ptrace_detach(): a parent that traces its own child and ignores SIGCHLD
+            # as it ends releases it then; it may have waited for it before.
+            return _Release(None, None)
         return _Release(last.holder, is_auto=False)
     return _handed_on_in_silence(event, state, parent, last.holder, world)
 
@@ -154,8 +158,10 @@ def _of_nobody_told(
         if state.is_seeded and tracer is not None and (parent is None or parent.host_pid != tracer):
             # The tracer held it; that the parent was told after was not seen.
             return _Release(None, None)
-        if parent is None or parent == state.original_parent:
-            return _Release(parent, is_auto=False if parent is not None else None)
+        if parent is None or (_is_tracer(parent, state) and _may_have_ended(parent, world)):
+            return _Release(None, None)
+        if parent == state.original_parent:
+            return _Release(parent, is_auto=False)
         return _handed_on_in_silence(event, state, parent, state.original_parent, world)
     if state.exit_signo == SIGCHLD:
         # A tracer that still was one would have been told, too.
@@ -225,14 +231,19 @@ def _note_presence(state: ProcessState, parent: ProcessKey | None, world: World)
 
 def _is_surely_there(holder: ProcessKey, state: ProcessState, world: World) -> bool:
     """Whether who was told last cannot have handed a zombie on since."""
-    if _is_tracer(holder, state) and holder != state.original_parent:
-        # A tracer hands it on as it dies, an init before it takes its namespace down.
-        return False
+    if _is_tracer(holder, state):
+        # A tracer lets go of it as it dies, an init before it takes its namespace down.
+        return holder == state.original_parent and not _may_have_ended(holder, world)
     if any(scope.init == holder for scope in state.scopes if not scope.is_shared):
         # An init waits until its last child is gone.
         return True
     told = world.table.get(holder)
     return told is not None and told.is_alive
+
+
+def _may_have_ended(parent: ProcessKey, world: World) -> bool:
+    known = world.table.get(parent)
+    return known is None or not known.is_alive
 
 
 def _is_tracers(holding: Holding, state: ProcessState) -> bool:
