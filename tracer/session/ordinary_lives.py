@@ -324,9 +324,9 @@ def _concerned(table: dict[str, npt.NDArray[Any]], ordinary: Ids, parents: Ids) 
     concerned = is_in(ordinary, named)
     concerned |= is_in(parents, _without_child_named(table, stays))
     # A pid says who is meant, and that its last owner is gone.
-    about = np.unique(table["about"][stays])
-    released = np.unique(table["about"][stays & np.isin(table["kind"], _RELEASES)])
-    unreleased = about[~is_in(about, released)]
+    rows = np.flatnonzero(stays)[::-1]
+    about, last = np.unique(table["about"][rows], return_index=True)
+    unreleased = about[~np.isin(table["kind"][rows[last]], _RELEASES)]
     pids = np.unique(np.concatenate([pids_of(unreleased), table["bare_pid"].astype(np.uint64)]))
     concerned |= is_in(pids_of(ordinary), pids[pids != 0])
     staying = np.unique(parents[~is_in(parents, ordinary)])
