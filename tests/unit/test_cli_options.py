@@ -9,6 +9,7 @@ import click
 import pytest
 
 from tracer.cli.options import CodeList, Seconds, SignalList, SignalName, split_commas
+from tracer.cli.record import Rotation
 from tracer.model.verdicts import FINDING_KINDS
 
 
@@ -32,6 +33,30 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a duration"):
         Seconds().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("100MB", (100_000_000, None)),
+        ("2G", (2_000_000_000, None)),
+        ("1h", (None, 3600.0)),
+        ("90s", (None, 90.0)),
+    ],
+)
+def test_a_rotation_is_by_size_or_by_time(
+    text: str, limits: tuple[int | None, float | None]
+) -> None:
+    assert Rotation().convert(text, None, None) == limits
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("0", "no unit"), ("100", "no unit"), ("5kB", "less than the least"), ("x", "not a duration")],
+)
+def test_what_is_no_rotation_is_refused(text: str, message: str) -> None:
+    with pytest.raises(click.BadParameter, match=message):
+        Rotation().convert(text, None, None)
 
 
 def test_signal_lists_mix_names_and_numbers() -> None:
