@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,20 @@ def noise(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return shares
 
 
-def slow_downs(runs: Sequence[Mapping[str, Any]], name: str, storm: str) -> list[float]:
+def _seconds(storm: Mapping[str, Any]) -> list[float]:
+    return list(storm["seconds"])
+
+
+def _work_cpu_s(storm: Mapping[str, Any]) -> list[float]:
+    return [storm["work_cpu_s"]]
+
+
+def slow_downs(
+    runs: Sequence[Mapping[str, Any]],
+    name: str,
+    storm: str,
+    values: Callable[[Mapping[str, Any]], list[float]] = _seconds,
+) -> list[float]:
     """A peer's time over that of nothing attached, just before and just after it."""
     ratios = []
     for position, run in enumerate(runs):
@@ -61,13 +74,13 @@ def slow_downs(runs: Sequence[Mapping[str, Any]], name: str, storm: str) -> list
             # Measured right before it; the next one is a round away.
             after = []
         base = [
-            second
+            value
             for each in before + after
             if storm in each["storms"]
-            for second in each["storms"][storm]["seconds"]
+            for value in values(each["storms"][storm])
         ]
         if base:
-            mine = statistics.median(run["storms"][storm]["seconds"])
+            mine = statistics.median(values(run["storms"][storm]))
             ratios.append(mine / statistics.median(base))
     return ratios
 
@@ -78,6 +91,8 @@ class PeerFigures:
 
     Args:
         slow_down: By storm.
+        work: Processor time of the fork storm itself, over that with nothing
+            attached: what the hooks take, whoever else wants the processor.
         cpu_per_million_processes: Of the fork storm on all processors; seconds.
         cpu_per_million_signals: Seconds.
         happened, missing: Events that it should have told of, and those it did not.
@@ -90,6 +105,7 @@ class PeerFigures:
     """
 
     slow_down: Mapping[str, Spread]
+    work: Spread | None
     cpu_per_million_processes: Spread | None
     cpu_per_million_signals: Spread | None
     happened: int
@@ -159,6 +175,7 @@ def peer_figures(data: Mapping[str, Any], name: str) -> PeerFigures:
     happened, missing = _missing(runs)
     return PeerFigures(
         slow_down={storm: spread for storm, spread in spreads.items() if spread is not None},
+        work=Spread.of(slow_downs(data["runs"], name, FORK, _work_cpu_s)),
         cpu_per_million_processes=_cpu_per_million(runs, FORK, "processes"),
         cpu_per_million_signals=_cpu_per_million(runs, SIGNAL, "signals"),
         happened=happened,

@@ -32,8 +32,6 @@ _NOTHING_EVERY = 3
 _BURST_SHARE = {FORK: 1.0, FORK_ONE: 1.0, EXEC: 1.0, SIGNAL: 0.1}
 """Of --burst: a machine sends so many more signals than it forks."""
 
-_SETTLED_S = 2.0
-
 
 @dataclass(frozen=True)
 class Sizes:
@@ -224,12 +222,14 @@ class Bench:
         measured = {}
         for storm in storms:
             before_s = tool.cgroup.cpu_s() if tool else 0.0
+            work_before_s = driver.cgroup.cpu_s()
             bursts = [
                 self._blow(driver, storm, self.results.numbers[storm])
                 for _ in range(self.sizes.bursts)
             ]
             measured[storm] = {
                 "seconds": [burst.seconds for burst in bursts],
+                "work_cpu_s": driver.cgroup.cpu_s() - work_before_s,
                 "processes": sum(burst.processes for burst in bursts),
                 "signals": sum(burst.signals for burst in bursts),
                 "cpu_s": tool.await_quiet() - before_s if tool else None,

@@ -22,7 +22,7 @@ from benchmark.place import Place
 from benchmark.tool import Tool
 from benchmark.workload import Driver
 
-_SETTLED_S = 2.0
+_SETTLED_S = 1.0
 _TINY_STORM = 2000
 _HOOK_STORM = 3000
 _ZOMTRACE = str(Path(sys.executable).parent / "zomtrace")

@@ -56,16 +56,18 @@ def _lost(figures: PeerFigures) -> str:
 
 def _main(rows: Mapping[str, PeerFigures]) -> str:
     return _table(
-        ["slow-down of", "fork storm", "one CPU free", "exec storm", "signal storm", "lost"],
+        ["slow-down by", "fork storm", "one CPU free", "exec storm", "signal storm",
+         "the fork storm's own CPU time", "lost"],
         [
             [
                 _TITLES[name],
                 *(_ratio(row.slow_down.get(storm)) for storm in (FORK, FORK_ONE, EXEC, SIGNAL)),
+                _ratio(row.work),
                 _lost(row),
             ]
             for name, row in rows.items()
         ],
-    )
+    )  # fmt: skip
 
 
 def _cost(rows: Mapping[str, PeerFigures]) -> str:
@@ -146,6 +148,8 @@ _HOOKS = ("fork", "exec", "exec_spare", "exit", "exit_spare", "free", "signal", 
 def _hooks(data: Mapping[str, Any]) -> str:
     """Nanoseconds a run, by hook."""
     hooks = data["hooks"]
+    if not hooks:
+        return ""
 
     def cell(peer: str, program: str) -> str:
         found = hooks.get(peer, {}).get(program)
@@ -198,7 +202,8 @@ def target_lines(data: Mapping[str, Any]) -> str:
 def render_figures(data: Mapping[str, Any]) -> str:
     """All that was measured."""
     rows = rows_of(data, [one.name for one in PEERS if one is not NOTHING])
-    return "\n".join((_caption(data), _main(rows), _cost(rows), _hooks(data), _once(data)))
+    parts = (_caption(data), _main(rows), _cost(rows), _hooks(data), _once(data))
+    return "\n".join(part for part in parts if part)
 
 
 def render_page(data: Mapping[str, Any]) -> str:

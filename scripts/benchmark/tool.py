@@ -21,7 +21,7 @@ from benchmark.workload import Driver
 _READY_WITHIN_S = 60.0
 _QUIET_WITHIN_S = 20.0
 _END_WITHIN_S = 120.0
-_LOOK_S = 0.1
+_LOOK_S = 0.15
 _QUIET_SHARE = 0.03
 """Of a processor: a tool that uses less has worked off what there was."""
 
