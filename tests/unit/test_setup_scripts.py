@@ -328,7 +328,8 @@ def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
     ("arguments", "calls"),
     [
         (["--unit"], ["setup --test", "python -m pytest tests/unit tests/replay tests/model"]),
-        (["--live", "-k", "oom"], ["setup --test", "python -m pytest tests/live tests/bench -k oom"]),
+        (["--live", "-k", "oom"],
+         ["setup --test", "python -m pytest tests/live tests/bench -k oom"]),
         (["--kernel"], ["setup --test --kernel", "kernel-matrix "]),
         (["tests/unit/test_a.py::test_b"],
          ["setup --test", "python -m pytest tests/unit/test_a.py::test_b"]),
