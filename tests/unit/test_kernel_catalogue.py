@@ -45,7 +45,7 @@ def test_every_kernel_test_runs_in_some_guest(catalogue: dict[str, Any]) -> None
     listed = {test for guest in catalogue["guest"] for test in guest["tests"]}
     there = {f"tests/kernel/{path.name}" for path in (_ROOT / "tests/kernel").glob("test_*.py")}
     assert there <= listed
-    assert all((_ROOT / test).exists() for test in listed)
+    assert all((_ROOT / test.partition("::")[0]).exists() for test in listed)
 
 
 def test_guests_name_kernels_that_there_are(catalogue: dict[str, Any]) -> None:
