@@ -390,6 +390,7 @@ def test_lost_signals_make_a_runtimes_kill_unknown() -> None:
     report = report_of(a_signal(T, INIT, KILL), *init_end(T + 1, signo=KILL), lost)
     assert process(report, INIT).cause is Cause.UNKNOWN
     assert (the_stop(report).complete, report.complete) == (False, False)
+    assert "app (PID 1) was killed, why is not known" in report.headline
     assert codes(report) == ["ZT901"]
 
 

@@ -138,7 +138,9 @@ def _how(
             ago = wording.seconds(kill.boot_ns - stop.after_survived_ns)
             before = f"{ago} after a stop signal it had survived"
         return f"{init} was killed by {by}, {before}"
-    return f"{init} was killed {wording.BY_CAUSE[report.init_cause or Cause.UNKNOWN]}"
+    cause = report.init_cause or Cause.UNKNOWN
+    comma = "," if cause is Cause.UNKNOWN else ""
+    return f"{init} was killed{comma} {wording.BY_CAUSE[cause]}"
 
 
 def _ended(correlator: Correlator, scope: Scope, report: StopReport, passed_on: PassedOn) -> str:
