@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import os
 import re
 import stat
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -350,6 +352,19 @@ def test_an_export_is_its_owners_alone_and_whole_or_not_there(
         exporter(cap, place)
     left = {each: each.read_bytes() for each in [place, *place.rglob("*")] if each.is_file()}
     assert left == before
+
+
+def test_an_export_goes_into_a_pipe_as_well(cap: Capture, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with open(reader, encoding="utf-8") as pipe:
+        thread = threading.Thread(target=export_jsonl, args=(cap, Path(f"/dev/fd/{writer}")))
+        thread.start()
+        first = pipe.readline()
+        os.close(writer)
+        last = pipe.readlines()[-1]
+        thread.join()
+    assert json.loads(first)["kind"] == "attached"
+    assert json.loads(last)["kind"] == "report"
 
 
 def test_all_tables_come_of_one_pass_as_they_come_singly(cap: Capture) -> None:
