@@ -251,9 +251,10 @@ class Bench:
         self.results.starts.append({"peer": one.name, "round": number, **asdict(prompt)})
 
     def drop(self, one: Peer, error: PeerFailedError) -> None:
-        """Note that a peer does not work here: it has no more turns."""
-        say(f"  {one.title} does not work here: {error}")
-        self.results.unavailable[one.name] = str(error)
+        """Note that a peer did not work: if it never did, it has no more turns."""
+        say(f"  {one.title} did not work: {error}")
+        if not any(run["peer"] == one.name for run in self.results.runs):
+            self.results.unavailable[one.name] = str(error)
 
     def setting(self, driver: Driver) -> Setting:
         """What command lines need to know of a workload."""

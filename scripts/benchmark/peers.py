@@ -59,6 +59,8 @@ class Peer:
         seen: Counts what it has told; None where it tells of nothing.
         where: Where the workload runs for it.
         tells_at_once: Whether events can be awaited on its terminal.
+        takes_one_interrupt: Whether one Ctrl-C ends it for sure. BCC drops one that
+            comes while a callback runs; zomtrace takes a second one for impatience.
         knows_names: Whether its lines have the process's name, not its pid alone.
     """
 
@@ -71,6 +73,7 @@ class Peer:
     where: Where = Where.HOST
     tells_at_once: bool = False
     knows_names: bool = True
+    takes_one_interrupt: bool = True
 
 
 def _zomtrace(*arguments: str) -> list[str]:
@@ -149,6 +152,7 @@ PEERS = (
         (FORK, FORK_ONE, EXEC),
         seen=counting.exitsnoop,
         tells_at_once=True,
+        takes_one_interrupt=False,
     ),
     Peer(
         "killsnoop",
@@ -157,6 +161,7 @@ PEERS = (
         (SIGNAL,),
         seen=counting.killsnoop,
         tells_at_once=True,
+        takes_one_interrupt=False,
     ),
     Peer(
         "bpftrace-exit",
