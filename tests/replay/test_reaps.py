@@ -158,6 +158,9 @@ def test_nocldwait_says_nothing_of_a_process_that_may_have_been_traced() -> None
     events: list[Event] = [a_seed(101), a_notice(T + 1, parent_nocldwait=True), a_free(T + 20)]
     lost = LossEvent((T + 30) * MS, {"exit": 1}, (T - 10) * MS)
     assert process(report_of(*events, lost), 101).reap_kind is ReapKind.UNKNOWN
+    # It was dying as tracing began: it is known who traced it then.
+    dying = a_seed(101, live_threads=0)
+    assert process(report_of(dying, *events[1:]), 101).reap_kind is ReapKind.AUTO
 
 
 @pytest.mark.parametrize(

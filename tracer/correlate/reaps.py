@@ -117,7 +117,8 @@ def _by_notifications(
         return _of_nobody_told(event, state, parent, world)
     last = holdings[-1]
     if last.nocldwait and not _is_tracers(last, state) and last.signo == SIGCHLD:
-        if state.is_exit_bound:
+        was_dead_before = state.is_seeded and state.alive_until_ns == 0
+        if state.is_exit_bound and not was_dead_before:
             # A tracer would hold it all the same; whether one did, its end would tell.
             return _Release(None, None)
         # Told, and released at once by who told: itself, or who handed it on.
