@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.live.require import require_program
+from tests.live.waiting import PATIENCE
 
 PRELUDE = """
 import os, signal, sys, threading, time
@@ -72,6 +73,7 @@ class PidnsScript:
     def listen(self, within_s: float = 20.0) -> str:
         """Return the next line that was said."""
         assert self._process.stdout is not None
+        within_s *= PATIENCE
         deadline = time.monotonic() + within_s
         while b"\n" not in self._pending:
             ready, _, _ = select.select(
