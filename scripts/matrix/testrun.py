@@ -26,7 +26,9 @@ from matrix.schedule import Ended, Job, run_jobs
 from matrix.table import render_table
 
 RESULTS_FILE = CHECKOUT / "build" / "kernel-matrix.json"
-"""What the last run saw; docs/kernels.md is generated from it."""
+"""What the last full run saw; docs/kernels.md is generated from it."""
+
+_PARTIAL_RESULTS_FILE = RESULTS_FILE.with_stem("kernel-matrix-partial")
 
 PYTEST_OPTIONS = (
     "-q",
@@ -176,7 +178,9 @@ class TestRun:
             f"{len(self._guests)} guests, {len(tests)} tests, {seconds:.0f} s{cpu}; "
             f"{len(self._failed)} guests failed, {len(self._without_verdict)} without a verdict"
         )
-        self._save()
+        everything = [kernel.name for kernel in self.catalogue.defaults]
+        is_full = list(kernels) == everything and not self.only and not self.pytest_arguments
+        self._save(RESULTS_FILE if is_full else _PARTIAL_RESULTS_FILE)
         if self._failed:
             say(f"kernel-matrix: tests failed: {', '.join(self._failed)}")
         if self._without_verdict:
@@ -184,10 +188,10 @@ class TestRun:
             return EXIT_INFRASTRUCTURE
         return EXIT_TESTS_FAILED if self._failed or not tests else EXIT_OK
 
-    def _save(self) -> None:
-        RESULTS_FILE.parent.mkdir(exist_ok=True)
+    def _save(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
         data = {"releases": self._releases, "versions": self._versions, "guests": self._guests}
-        _write(RESULTS_FILE, json.dumps(data, indent=1, sort_keys=True))
+        _write(path, json.dumps(data, indent=1, sort_keys=True))
 
 
 def _children_cpu_seconds() -> float:
