@@ -313,8 +313,11 @@ def test_losses_are_shown_and_counted() -> None:
     watched.show(Annotated(LossEvent(BEGIN_NS, {"exit": 12, "fork": 0})))
     watched.pass_time()
 
-    assert "LOST      12 exit events could not be taken in" in watched.kept[0]
-    assert "  lost 12  " in watched.status
+    assert "LOST      12 exit events could not be taken in: there the picture" in watched.kept[0]
+    watched.show(Annotated(LossEvent(BEGIN_NS + 10**9, {"exit": 1}, BEGIN_NS)))
+    watched.pass_time()
+    assert any("LOST      1 exit events of the last 1.0 s could" in line for line in watched.kept)
+    assert "  lost 13  " in watched.status
 
 
 @given(st.lists(st.sampled_from(HOSTILE_NAMES), min_size=1, max_size=12), st.booleans())

@@ -279,7 +279,10 @@ def _loss(annotated: Annotated, _: LiveRules) -> LiveLine | None:
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(event.lost.items()) if count)
     if not counts:
         return None
-    text = f"{counts} events could not be taken in; from here on the picture has gaps"
+    over = ""
+    if event.since_boot_ns is not None:
+        over = f" of the last {format_duration(event.boot_ns - event.since_boot_ns)}"
+    text = f"{counts} events{over} could not be taken in: there the picture has gaps"
     return LiveLine(event.boot_ns, "LOST", text, None, None, "", Style.ERROR)
 
 
