@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.unit.event_samples import a_snapshot
 from tests.unit.report_samples import BEGIN_NS, WEB
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
+from tracer.kernel.task_table import TaskTable
 from tracer.model.events import ExitEvent, Precision, ReapEvent, SigchldAction
 from tracer.model.target import KernelFilter, Target
 from tracer.model.wait_status import WaitStatus
+from tracer.session import host_evidence
 from tracer.session.cgroup_evidence import CgroupEvidence
+from tracer.session.host_evidence import HostEvidence
 from tracer.session.observer import Observer, Rounds
 from tracer.session.proc_evidence import ProcEvidence
 from tracer.wire.layout import RECORD
@@ -120,3 +124,31 @@ def test_cgroups_are_read_seldom_while_no_record_comes() -> None:
     assert idle_s >= 10 * busy_s
     list(observer.peek(np.zeros(1, RECORD)))
     assert period_of(observer) == busy_s
+
+
+def test_the_hosts_table_is_told_once_it_is_half_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = iter([499, 500, 500, 620, None])
+
+    def read() -> TaskTable | None:
+        number = next(tasks)
+        return None if number is None else TaskTable(number, 1000, "kernel.pid_max")
+
+    monkeypatch.setattr(host_evidence, "read_task_table", read)
+    observer = HostEvidence()
+    assert list(observer.begin(Correlator(CorrelatorOptions()), TARGET)) == []
+    busy_s = period_of(observer)
+    assert [one.values["tasks"] for one in observer.look()] == [500]
+    # Nothing was forked since: nobody is woken to look again.
+    assert period_of(observer) is None
+    list(observer.peek(np.zeros(1, RECORD)))
+    hurried_s = period_of(observer)
+    assert busy_s is not None
+    assert hurried_s is not None
+    assert hurried_s < busy_s
+    # The same again is no news.
+    assert list(observer.look()) == []
+    (last,) = observer.finish()
+    assert last.values == {
+        "reading": "host", "tasks": 620, "limit": 1000, "limit_name": "kernel.pid_max",
+    }  # fmt: skip
+    assert list(observer.finish()) == []
