@@ -139,7 +139,12 @@ def warm_loader(sets: WarmSets) -> Iterator[None]:
     from tracer.kernel import source
 
     def load_job(
-        *, ring_bytes: int, cgroup_v1: bool, kprobes_refused: str | None, fresh: bool
+        *,
+        ring_bytes: int,
+        cgroup_v1: bool,
+        kprobes_refused: str | None,
+        preallocate: bool,
+        fresh: bool,
     ) -> LoadJob | Lent:
         # A set with kprobes serves a trace without: the plan attaches none.
         lent = None if fresh else sets.lend(ring_bytes=ring_bytes, cgroup_v1=cgroup_v1)
@@ -147,6 +152,7 @@ def warm_loader(sets: WarmSets) -> Iterator[None]:
             ring_bytes=ring_bytes,
             cgroup_v1=cgroup_v1,
             kprobes_refused=kprobes_refused,
+            preallocate=preallocate,
             fresh=fresh,
         )
 

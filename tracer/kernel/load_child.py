@@ -78,7 +78,7 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
 
     Args:
         options: ``bpf_directory``, ``ring_pages``, ``tracked_max``,
-            ``cgroup_v1``, ``kprobes_refused``; with ``store`` (a directory)
+            ``cgroup_v1``, ``preallocate``, ``kprobes_refused``; with ``store`` (a directory)
             and ``digest`` what was compiled is kept there.
 
     Returns:
@@ -88,7 +88,11 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     with KernelBtf() as btf:
         features = view.read_features(btf)
         view_text = view.render_view(
-            btf, features, machine=platform.machine(), cgroup_v1=options["cgroup_v1"]
+            btf,
+            features,
+            machine=platform.machine(),
+            cgroup_v1=options["cgroup_v1"],
+            preallocate=options["preallocate"],
         )
     viewed = time.monotonic()
     candidates = [

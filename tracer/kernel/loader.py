@@ -80,6 +80,7 @@ class LoadJob:
         ring_bytes: Size of the ring; a power of two, pages at least.
         cgroup_v1: Tell containers apart by cgroup v1's pids controller.
         kprobes_refused: Why no kprobe shall be loaded, or None.
+        preallocate: Give the maps their memory at once.
         fresh: Compile in any case, and keep nothing.
     """
 
@@ -89,6 +90,7 @@ class LoadJob:
         ring_bytes: int,
         cgroup_v1: bool,
         kprobes_refused: str | None,
+        preallocate: bool = False,
         fresh: bool = False,
     ) -> None:
         began = time.monotonic()
@@ -97,6 +99,7 @@ class LoadJob:
             "ring_pages": ring_bytes // os.sysconf("SC_PAGESIZE"),
             "tracked_max": TRACKED_MAX,
             "cgroup_v1": cgroup_v1,
+            "preallocate": preallocate,
             "kprobes": kprobes_refused is None,
         }
         self._kprobes_refused = kprobes_refused

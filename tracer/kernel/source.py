@@ -72,6 +72,7 @@ class BpfSource:
                 hint=f"give a power of two, at least {page}",
             )
         self._cgroup_v1 = cgroup_v1
+        self._everything = everything
         self._fresh = fresh
         self._kprobes_refused = (
             plan.kprobes_unavailable() if allow_kprobes else "tracepoints alone were asked for"
@@ -100,6 +101,8 @@ class BpfSource:
                 ring_bytes=self._ring_bytes,
                 cgroup_v1=self._cgroup_v1,
                 kprobes_refused=self._kprobes_refused,
+                # A container's processes do not end by the thousand a second.
+                preallocate=self._everything,
                 fresh=self._fresh,
             )
 
