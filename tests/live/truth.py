@@ -20,8 +20,9 @@ LYING_MS = round(1300 * _LONG_S)
 """What leaves a zombie lying leaves it for so long; what does not, for less than
 :data:`LYING` says, at whatever speed a program runs."""
 
-_SAME_EXIT_NS = 300_000_000
-"""Between the tracepoint's time of an exit and the connector's."""
+_SAME_EXIT_NS = round(300_000_000 * PATIENCE**2)
+"""Between the tracepoint's time of an exit and the connector's, which for a PID 1
+comes once its namespace is empty, and where a kernel is preemptible any time later."""
 
 
 @dataclass(frozen=True)
