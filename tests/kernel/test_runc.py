@@ -27,12 +27,15 @@ def runtime(runc: Runc) -> Runc:
 
 
 def _has_memory_controller() -> bool:
+    version_2 = Path("/sys/fs/cgroup/cgroup.controllers")
+    # Newer kernels are built without the memory controller of version 1.
     return (
         any(
             fields[0] == "memory" and fields[3] == "1"
             for fields in map(str.split, Path("/proc/cgroups").read_text().splitlines())
         )
-        or "memory" in Path("/sys/fs/cgroup/cgroup.controllers").read_text()
+        if not version_2.exists()
+        else "memory" in version_2.read_text()
     )
 
 
