@@ -38,7 +38,7 @@ _PREEMPTION = """\
 Since 7.0 a tracepoint can be preempted, and then its program is not run for
 whoever comes by meanwhile on that processor. The spare hooks tell of those: so
 many, of 102 exits and 85 execs at about the same time, on an emulated processor.
-Nothing was lost on any kernel.
+None of them was lost on any kernel.
 """
 _TAIL = """\
 ## Being there

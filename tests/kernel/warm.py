@@ -157,9 +157,9 @@ def warm_loader(sets: WarmSets) -> Iterator[None]:
         )
 
     module: Any = source
-    original = module.LoadJob
-    module.LoadJob = load_job
+    original = module.LoadJob, module.program_misses
+    module.LoadJob, module.program_misses = load_job, _missed_since
     try:
         yield
     finally:
-        module.LoadJob = original
+        module.LoadJob, module.program_misses = original

@@ -91,7 +91,7 @@ class Classic:
     def check(self) -> None:
         """What holds for every classic case: nothing lost, every exit as others saw it."""
         report = self.result.report
-        assert report["complete"] is True
+        assert report["complete"] is True, report["lost"]
         assert report["lost"] == {}
         ended = {process["host_pid"]: process for process in report["processes"]}
         assert len(ended) == len(report["processes"])
