@@ -50,3 +50,12 @@ def test_counters_read_one_after_the_other_lose_nothing_between_them(kernel: Mis
 
 def test_without_a_spare_every_miss_is_a_loss(kernel: MissedRuns) -> None:
     assert kernel.lost(exit=17, fork=1) == {"exit": 17, "fork": 1}
+
+
+def test_a_release_that_is_told_when_it_is_freed_is_not_lost(kernel: MissedRuns) -> None:
+    assert kernel.lost(reap=3, free=0) == {}
+    assert kernel.lost(reap=3, free=2) == {"reap": 2}
+
+
+def test_without_kprobes_a_release_missed_is_lost(kernel: MissedRuns) -> None:
+    assert kernel.lost(free=2) == {"free": 2}

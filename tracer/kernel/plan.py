@@ -153,6 +153,7 @@ ROWS = (
         (_raw("zt_free", "free.c", "sched_process_free"),),
         absent="reaps are not seen",
         required=True,
+        spare_for="reap",
     ),
     Row(
         "signal",

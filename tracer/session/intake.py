@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,8 @@ CHUNK = 512
 """How many records are worked off before the ring is looked at again: some 50 ms of work where
 the machine is busy, while the ring holds half a second of a storm."""
 _MAX_BACKLOG = 1_000_000
+_LOSSES_S = 0.25
+"""How long what was lost may go untold: to read all the counters takes 30 system calls."""
 
 
 class Source(Protocol):
@@ -76,6 +79,7 @@ class Intake:
         self._backlog: deque[npt.NDArray[np.void]] = deque()
         self._backlog_records = 0
         self._init_starts: dict[int, int] = {}
+        self._losses_due_s: float | None = None
 
     @property
     def has_backlog(self) -> bool:
@@ -86,6 +90,12 @@ class Intake:
     def is_holding(self) -> bool:
         """Whether records wait for older siblings."""
         return self._order.is_holding
+
+    @property
+    def losses_due_in_s(self) -> float | None:
+        """When to ask for losses; None: nothing has come since, and so was nothing lost."""
+        due_s = self._losses_due_s
+        return None if due_s is None else max(0.0, due_s - time.monotonic())
 
     def identify(self, seed: npt.NDArray[np.void], containers: Iterable[Container]) -> None:
         """Learn the exact start of containers' inits from a seed.
@@ -132,6 +142,8 @@ class Intake:
         self._keep(self._order.flush())
 
     def _take_in(self, batch: npt.NDArray[np.void], began_ns: int) -> None:
+        if len(batch) and self._losses_due_s is None:
+            self._losses_due_s = time.monotonic() + _LOSSES_S
         records = self._without_strangers(batch)
         if len(records):
             self._peek(records)
@@ -150,6 +162,7 @@ class Intake:
         """Give what was lost since the last call, by kind; ``late`` came too late."""
         from tracer.wire.order import WINDOW_NS
 
+        self._losses_due_s = None
         # What was stamped that long before the counters are read has been counted.
         counted_ns = self._clock() - WINDOW_NS
         lost = {kind: number for kind, number in self._source.take_losses().items() if number}

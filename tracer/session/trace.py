@@ -312,14 +312,18 @@ class Trace:
             timeout = 0.02
         if self._recorder is not None and self._recorder.is_holding:
             timeout = min(timeout, FLUSH_S)
-        for left in (self.schedule.seconds_left(), self._rounds.seconds_left()):
-            timeout = timeout if left is None else min(timeout, left)
-        return timeout
+        dues = (
+            self.schedule.seconds_left(),
+            self._rounds.seconds_left(),
+            self._intake.losses_due_in_s,
+        )
+        return min([timeout, *(left for left in dues if left is not None)])
 
     def _drain(self, *, until_s: float) -> None:
         self._intake.pull()
         self._work_off_backlog(until_s=until_s)
-        self._report_losses(self._intake.take_losses())
+        if self._intake.losses_due_in_s == 0:
+            self._report_losses(self._intake.take_losses())
 
     def _work_off_backlog(self, *, until_s: float | None) -> None:
         since_pull = 0
