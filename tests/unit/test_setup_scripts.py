@@ -298,10 +298,14 @@ def test_all_lints_and_the_tests_run_though_the_first_lint_fails(ready: Checkout
     ready.tool("ruff", status=1, prints="x.py:1:1 F401 unused import")
     done = ready.run("test", "-x")
     assert done.returncode == 1
-    assert [call.split()[0] for call in ready.called()] == [
+    calls = ready.called()
+    # Beside the others, whenever its turn comes.
+    calls.remove("kernel-matrix ")
+    assert [call.split()[0] for call in calls] == [
         "setup", "ruff", "ruff", "mypy", "lint-imports", "clang-format", "shellcheck", "python",
     ]  # fmt: skip
-    assert ready.called()[-1] == (
+    assert calls[0] == "setup --test --kernel"
+    assert calls[-1] == (
         "python -m pytest tests/unit tests/replay tests/model tests/live tests/bench -x"
     )
     assert "lint: ruff check ... FAILED\nx.py:1:1 F401 unused import" in done.stdout
@@ -309,12 +313,22 @@ def test_all_lints_and_the_tests_run_though_the_first_lint_fails(ready: Checkout
     assert done.stderr.splitlines()[-1] == "test: failed: ruff check, ruff format"
 
 
-def test_pytest_has_the_last_word_when_all_is_well(ready: Checkout) -> None:
+def test_what_pytest_and_the_other_kernels_said_stands_at_the_end(ready: Checkout) -> None:
     ready.tool("python", prints="==== 3 passed in 0.1s ====")
+    ready.stand_in(ready.root / "scripts/kernel-matrix", prints="6.1 ok")
     done = ready.run("test")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "==== 3 passed in 0.1s ===="
+    said = [line for line in done.stdout.splitlines() if "waiting" not in line]
+    assert said[-3:] == ["==== 3 passed in 0.1s ====", "6.1 ok", "test: passed"]
     assert done.stderr == ""
+
+
+def test_a_kernel_that_fails_fails_the_whole(ready: Checkout) -> None:
+    ready.stand_in(ready.root / "scripts/kernel-matrix", status=1, prints="5.10 FAILED")
+    done = ready.run("test")
+    assert done.returncode == 1
+    assert "5.10 FAILED" in done.stdout
+    assert done.stderr == "test: failed: kernel matrix\n"
 
 
 def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
@@ -353,7 +367,7 @@ def test_a_set_up_that_fails_ends_the_whole(ready: Checkout) -> None:
     ready.stand_in(ready.root / "scripts/setup", status=69)
     done = ready.run("test")
     assert done.returncode == 69
-    assert ready.called() == ["setup --test"]
+    assert ready.called() == ["setup --test --kernel"]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +392,7 @@ def test_live_tests_may_not_skip_unless_told_so(
         monkeypatch.delenv("ZOMTRACE_REQUIRE", raising=False)
     else:
         monkeypatch.setenv("ZOMTRACE_REQUIRE", given)
-    assert ready.run("test", *arguments).stdout == f"require={expected}\n"
+    assert ready.run("test", *arguments).stdout == f"require={expected}\ntest: passed\n"
 
 
 # --- scripts/demo ----------------------------------------------------------------
