@@ -18,8 +18,15 @@ from tests.live.runc import Runc
 from tests.live.waiting import wait_for
 from tests.live.workloads import workload, workload_files
 from tests.live.zomtrace_process import Zomtrace, zomtrace_command
+from tracer.kernel.store import DIRECTORY_VARIABLE
 
 FAMILY = ("--", workload("family"), "2", "3")
+
+
+@pytest.fixture
+def compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No programs are kept from an earlier time."""
+    monkeypatch.setenv(DIRECTORY_VARIABLE, "")
 
 
 @pytest.fixture
@@ -79,6 +86,7 @@ def test_two_signals_at_once_give_a_report_or_none_but_no_traceback(
 
 
 @pytest.mark.parametrize("moment", ["started", "compiling"])
+@pytest.mark.usefixtures("compiles")
 def test_ctrl_c_before_it_is_attached(moment: str) -> None:
     with Zomtrace("--all", holds_contract=False) as trace:
         if moment == "compiling":
@@ -143,6 +151,7 @@ def test_head_1_of_a_shell(runtime: Runc) -> None:
 
 
 @pytest.mark.parametrize("moment", ["compiling", "attached", "tracing"])
+@pytest.mark.usefixtures("compiles")
 def test_kill_9_leaves_nothing_behind(moment: str) -> None:
     with Zomtrace("run", *FAMILY, "hang", holds_contract=False) as trace:
         pid = trace.process.pid
@@ -196,6 +205,7 @@ def _moments() -> dict[str, Callable[[Zomtrace], object]]:
 
 
 @pytest.mark.parametrize("moment", _moments())
+@pytest.mark.usefixtures("compiles")
 def test_a_target_may_vanish_at_any_moment(runtime: Runc, moment: str) -> None:
     with adopted(runtime, ["family", "2", "3", "exit"]) as container:
         container.wait_journal("ready")

@@ -11,6 +11,7 @@ from tests.live.patched import Patched, patched_copy
 from tests.live.workloads import workload
 from tests.live.zomtrace_process import Result, Zomtrace, run_zomtrace, zomtrace_command
 
+CONFIG = "\tconst struct zt_config *config = zt_get_config();\n\n"
 ILLEGAL = "\t{ volatile char zt_no[8] = {}; if (zt_no[ctx->args[1]]) return 0; }\n"
 """What compiles, and no verifier lets through: a read at an unbounded offset."""
 
@@ -73,7 +74,7 @@ def test_no_sys_admin_is_enough_without_a_namespace_to_make() -> None:
 
 
 def test_a_required_program_the_verifier_refuses(copy: Patched) -> None:
-    copy.replace("bpf/exit.c", "\tbool group_dead;\n\n", "\tbool group_dead;\n\n" + ILLEGAL)
+    copy.replace("bpf/exit.c", CONFIG, CONFIG + ILLEGAL)
     said = refused(run_zomtrace("run", "--", "true", status=69, **copy.options()))
     assert "zt_exit" in said
     assert "sched_process_exit" in said
@@ -97,7 +98,7 @@ def test_an_optional_program_the_verifier_refuses(copy: Patched) -> None:
 
 
 def test_a_program_that_does_not_compile(copy: Patched) -> None:
-    copy.replace("bpf/exit.c", "\tbool group_dead;\n", "\tbool group_dead = no_such_thing;\n")
+    copy.replace("bpf/exit.c", CONFIG, CONFIG + "\tint wrong = no_such_thing;\n")
     said = refused(run_zomtrace("run", "--", "true", status=69, **copy.options()))
     assert "no_such_thing" in said
     assert "exit.c" in said

@@ -379,7 +379,9 @@ class BpfSource:
                 self._links[row.name] = attach.attach(candidate, program_fd)
             except OSError as error:
                 reason = f"it cannot be attached: {error.strerror}"
-                refuse_by_errno(error.errno or 0, f"attaching to {candidate.source}")
+                # What one can do without may ask for more privilege than the rest.
+                if row.required or row.spare_for is None:
+                    refuse_by_errno(error.errno or 0, f"attaching to {candidate.source}")
             else:
                 return None
         if row.required:
