@@ -16,6 +16,9 @@ int zt_free(struct bpf_raw_tracepoint_args *ctx)
 	struct zt_tracked *found;
 	struct zt_event *e;
 
+	/* A lookup in an empty table takes 0.4 us, and every thread of the host ends. */
+	if (!zt_follows_any())
+		return 0;
 	key.host_pid = task_struct__tgid(task);
 	if (task_struct__pid(task) != key.host_pid)
 		return 0;

@@ -49,6 +49,26 @@ BPF_F_TABLE("hash", struct zt_tracked_key, struct zt_tracked, zt_tracked, ZT_TRA
 /* The same by number, to its start: an adoption names the zombie by its number. */
 BPF_F_TABLE("hash", u32, u64, zt_tracked_pids, ZT_TRACKED_MAX, ZT_NO_PREALLOC);
 
+/* At least so many are followed: what user space takes out is not subtracted. */
+BPF_ARRAY(zt_following, u64, 1);
+
+static __always_inline void zt_count_followed(u64 more)
+{
+	u32 only = 0;
+	u64 *number = zt_following.lookup(&only);
+
+	if (number)
+		__sync_fetch_and_add(number, more);
+}
+
+static __always_inline bool zt_follows_any(void)
+{
+	u32 only = 0;
+	u64 *number = zt_following.lookup(&only);
+
+	return number && *number;
+}
+
 /*
  * Begin to follow a process whose last thread ends or has ended. Returns false
  * where its exit has been told already.
@@ -83,6 +103,7 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 	tracked.exit_seen = exit_seen;
 	switch (zt_tracked.insert(&key, &tracked)) {
 	case 0:
+		zt_count_followed(1);
 		break;
 	case -ZT_EEXIST: /* another thread of it was faster */
 		return false;
@@ -106,7 +127,10 @@ static __always_inline bool zt_untrack(struct zt_tracked_key *key)
 	/* The number may belong to another one by now. */
 	if (start_boot_ns && *start_boot_ns == key->start_boot_ns)
 		zt_tracked_pids.delete(&key->host_pid);
-	return zt_tracked.delete(key) == 0;
+	if (zt_tracked.delete(key))
+		return false;
+	zt_count_followed(-1);
+	return true;
 }
 
 #endif

@@ -91,6 +91,8 @@ class MadeSource:
             return losses
         return {}
 
+    is_filling = False
+
     def fileno(self) -> int:
         return self._fd
 

@@ -13,12 +13,13 @@ from tracer.model.events import HookState
 from tracer.wire.header import KIND_NAMES, bpf_directory
 
 
-def some_features(mark_victim: str | None = "task") -> KernelFeatures:
+def some_features(mark_victim: str | None = "task", *, preempt: bool = False) -> KernelFeatures:
     return KernelFeatures(
         exit_has_group_dead=True,
         mark_victim=mark_victim,
         task_pt_regs=True,
         maps_grow=True,
+        tracepoints_preempt=preempt,
         functions=frozenset(
             {
                 "do_exit",
@@ -60,6 +61,14 @@ def test_without_kprobes_the_rows_they_serve_say_what_is_less_exact() -> None:
     assert outcomes["reap"].rejected == (plan.Rejection("kprobe:release_task", "no kprobes here"),)
 
 
+def test_spare_hooks_are_there_only_where_a_tracepoint_can_be_preempted() -> None:
+    spares = {"exit_spare", "exec_spare"}
+    assert spares.isdisjoint(settle(some_features()))
+    outcomes = settle(some_features(preempt=True))
+    assert spares <= set(outcomes)
+    assert all(outcomes[name].state.source for name in spares)
+
+
 def test_a_function_the_kernel_has_not_is_not_tried() -> None:
     features = some_features()
     without = KernelFeatures(
@@ -67,6 +76,7 @@ def test_a_function_the_kernel_has_not_is_not_tried() -> None:
         mark_victim=features.mark_victim,
         task_pt_regs=features.task_pt_regs,
         maps_grow=features.maps_grow,
+        tracepoints_preempt=features.tracepoints_preempt,
         functions=features.functions - {"kernel_clone"},
     )
     outcome = settle(without)["fork_failed"]

@@ -25,11 +25,13 @@ class FakeBtf:
         sizes: dict[str, int] | None = None,
         params: dict[str, tuple[str, ...]] | None = None,
         enums: dict[str, int] | None = None,
+        typedefs: frozenset[str] = frozenset(),
     ) -> None:
         self.missing = missing
         self.sizes = sizes or {}
         self.params = params or {}
         self.enums = enums or {}
+        self.typedefs = typedefs
         self.offset = 0
 
     def member(self, struct: str, path: str) -> MemberLayout | None:
@@ -46,6 +48,9 @@ class FakeBtf:
 
     def tracepoint_params(self, name: str) -> tuple[str, ...] | None:
         return self.params.get(name)
+
+    def has_typedef(self, name: str) -> bool:
+        return name in self.typedefs
 
     def has_function(self, name: str) -> bool:
         return True
@@ -183,3 +188,12 @@ def test_the_registers_of_arm64_are_others(fake: Callable[..., KernelBtf]) -> No
     view = render_view(btf, read_features(btf), machine="aarch64")
     assert "#define ZT_COMPAT_IN_FLAGS 1" in view
     assert "#define ZT_PT_REGS_BELOW_STACK_TOP 0" in view
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_tracepoints_can_be_preempted_where_their_guard_lets_them(
+    guarded: bool, fake: Callable[..., KernelBtf]
+) -> None:
+    typedefs = frozenset({"class_srcu_fast_notrace_t"} if guarded else ())
+    features = read_features(fake(typedefs=typedefs))
+    assert features.tracepoints_preempt is guarded

@@ -207,6 +207,10 @@ class KernelBtf:
         params = self._entries(_Param, address, info)
         return tuple(self._spell(param.type) for param in params[1:])
 
+    def has_typedef(self, name: str) -> bool:
+        """Whether the kernel defines a type by this name."""
+        return self._find(name, Kind.TYPEDEF) is not None
+
     def has_function(self, name: str) -> bool:
         """Whether the kernel has a function of this name that is not inlined away."""
         return self._find(name, Kind.FUNC) is not None

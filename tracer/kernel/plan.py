@@ -67,6 +67,8 @@ class Row:
         required: Without it there is no trace at all.
         spare_for: The row whose records this one tells where that one's program
             is not run; whatever comes first is told, once.
+        is_needed: Given the kernel's features, whether the row is a matter at
+            all; else it has no outcome.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Row:
     absent: str
     required: bool = False
     spare_for: str | None = None
+    is_needed: Callable[[KernelFeatures], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,10 @@ def _mark_victim_has_pid(features: KernelFeatures) -> str | None:
     return _mark_victim_has_task(features) or "the tracepoint mark_victim tells as much"
 
 
+def _tracepoints_preempt(features: KernelFeatures) -> bool:
+    return features.tracepoints_preempt
+
+
 def _raw(program: str, source_file: str, point: str) -> Candidate:
     return Candidate(program, source_file, Attach.RAW_TRACEPOINT, point)
 
@@ -134,6 +141,7 @@ ROWS = (
         _spare("zt_exit_spare", "exit_spare.c", "sched/sched_process_exit"),
         absent="where tracepoints can be preempted (7.0 and later), exits can be missed; counted",
         spare_for="exit",
+        is_needed=_tracepoints_preempt,
     ),
     Row(
         "exit_begin",
@@ -187,6 +195,7 @@ ROWS = (
         _spare("zt_exec_spare", "exec_spare.c", "sched/sched_process_exec"),
         absent="where tracepoints can be preempted (7.0 and later), execs can be missed; counted",
         spare_for="exec",
+        is_needed=_tracepoints_preempt,
     ),
     Row(
         "teardown_begin",
@@ -273,6 +282,8 @@ def usable_candidates(
         The row, the candidate, and why it cannot be used (None: worth trying).
     """
     for row in ROWS:
+        if not row.is_needed(features):
+            continue
         for candidate in row.candidates:
             reason = candidate.unfit(features) if candidate.unfit else None
             if reason is None and candidate.needs_kprobes:
@@ -296,7 +307,7 @@ def settle(
         try_attach: Attaches a candidate; returns why it could not, or None.
 
     Returns:
-        One outcome a row, in the order of :data:`ROWS`.
+        One outcome a row that is needed, in the order of :data:`ROWS`.
     """
     chosen: dict[str, Candidate] = {}
     rejected: dict[str, list[Rejection]] = {row.name: [] for row in ROWS}
@@ -310,6 +321,8 @@ def settle(
             rejected[row.name].append(Rejection(candidate.source, reason))
     outcomes = []
     for row in ROWS:
+        if not row.is_needed(features):
+            continue
         candidate_or_none = chosen.get(row.name)
         if candidate_or_none is None:
             state = HookState(row.name, None, row.absent)

@@ -83,6 +83,11 @@ class RingReader:
         self._consumer_map.close()
         self._producer_map.close()
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether a quarter of it is taken."""
+        return self._pending_bytes() >= self._size // 4
+
     def wait(self, timeout_s: float | None) -> bool:
         """Sleep until there are records, then let them gather.
 
@@ -92,7 +97,7 @@ class RingReader:
         timeout_ms = None if timeout_s is None else max(0, int(timeout_s * 1000))
         if not self._poll.poll(timeout_ms):
             return False
-        if self._pending_bytes() < self._size // 4:
+        if not self.is_filling:
             time.sleep(BATCH_WAIT_S)
         return True
 

@@ -263,6 +263,11 @@ class BpfSource:
             if row.name in self._links
         }
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether a quarter of the ring is taken."""
+        return self._open_ring().is_filling
+
     def fileno(self) -> int:
         """Return a descriptor that is readable when :meth:`read` has something to do.
 

@@ -123,6 +123,7 @@ class KernelFeatures:
         task_pt_regs: The helper bpf_task_pt_regs exists.
         maps_grow: Hash maps may allocate inside a tracing program; where they
             may not, they are allocated beforehand.
+        tracepoints_preempt: Another task may run in the midst of a tracepoint.
         functions: Which of the functions that may be probed exist.
     """
 
@@ -130,6 +131,7 @@ class KernelFeatures:
     mark_victim: str | None
     task_pt_regs: bool
     maps_grow: bool
+    tracepoints_preempt: bool
     functions: frozenset[str]
 
 
@@ -156,6 +158,9 @@ def read_features(btf: KernelBtf) -> KernelFeatures:
         # struct bpf_mem_alloc came with allocation that is safe in any context;
         # before it such a map in a tracing program makes the kernel WARN.
         maps_grow=btf.member("bpf_htab", "ma") is not None,
+        # The guard that tracepoints are called under since 7.0, in place of one
+        # against preemption; nothing else takes it.
+        tracepoints_preempt=btf.has_typedef("class_srcu_fast_notrace_t"),
         functions=frozenset(name for name in PROBED_FUNCTIONS if btf.has_function(name)),
     )
 

@@ -45,6 +45,10 @@ class Source(Protocol):
     def take_losses(self) -> Mapping[str, int]:
         """Give the losses since the last call, by kind."""
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether a quarter of the room for records is taken."""
+
     def fileno(self) -> int:
         """Readable when there is something to drain."""
 
@@ -135,6 +139,14 @@ class Intake:
             return len(batch)
         return 0
 
+    def pull_if_filling(self) -> int:
+        """Empty the ring if it might be full soon, and let it gather otherwise.
+
+        Returns:
+            How many records were in it.
+        """
+        return self.pull() if self._source.is_filling else 0
+
     def finish(self) -> None:
         """Empty the ring for the last time, and hold nothing back any longer."""
         began_ns = self._clock()
@@ -151,7 +163,14 @@ class Intake:
 
     def take_chunk(self, most: int = CHUNK) -> npt.NDArray[np.void]:
         """Take the oldest records of the backlog, a bounded number of them."""
-        records = self._backlog.popleft()
+        from tracer.wire.layout import join_records
+
+        parts = [self._backlog.popleft()]
+        number = len(parts[0])
+        while self._backlog and number < most:
+            parts.append(self._backlog.popleft())
+            number += len(parts[-1])
+        records = join_records(parts)
         chunk = records[:most]
         if len(records) > len(chunk):
             self._backlog.appendleft(records[most:])
