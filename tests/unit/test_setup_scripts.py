@@ -299,12 +299,10 @@ def test_all_lints_and_the_tests_run_though_the_first_lint_fails(ready: Checkout
     done = ready.run("test", "-x")
     assert done.returncode == 1
     calls = ready.called()
-    # Beside the others, whenever its turn comes.
-    calls.remove("kernel-matrix ")
     assert [call.split()[0] for call in calls] == [
         "setup", "ruff", "ruff", "mypy", "lint-imports", "clang-format", "shellcheck", "python",
     ]  # fmt: skip
-    assert calls[0] == "setup --test --kernel"
+    assert calls[0] == "setup --test"
     assert calls[-1] == (
         "python -m pytest tests/unit tests/replay tests/model tests/live tests/bench -x"
     )
@@ -316,7 +314,7 @@ def test_all_lints_and_the_tests_run_though_the_first_lint_fails(ready: Checkout
 def test_what_pytest_and_the_other_kernels_said_stands_at_the_end(ready: Checkout) -> None:
     ready.tool("python", prints="==== 3 passed in 0.1s ====")
     ready.stand_in(ready.root / "scripts/kernel-matrix", prints="6.1 ok")
-    done = ready.run("test")
+    done = ready.run("test", "--unit", "--kernel")
     assert done.returncode == 0
     said = [line for line in done.stdout.splitlines() if "waiting" not in line]
     assert said[-3:] == ["==== 3 passed in 0.1s ====", "6.1 ok", "test: passed"]
@@ -325,7 +323,7 @@ def test_what_pytest_and_the_other_kernels_said_stands_at_the_end(ready: Checkou
 
 def test_a_kernel_that_fails_fails_the_whole(ready: Checkout) -> None:
     ready.stand_in(ready.root / "scripts/kernel-matrix", status=1, prints="5.10 FAILED")
-    done = ready.run("test")
+    done = ready.run("test", "--unit", "--kernel")
     assert done.returncode == 1
     assert "5.10 FAILED" in done.stdout
     assert done.stderr == "test: failed: kernel matrix\n"
@@ -367,7 +365,7 @@ def test_a_set_up_that_fails_ends_the_whole(ready: Checkout) -> None:
     ready.stand_in(ready.root / "scripts/setup", status=69)
     done = ready.run("test")
     assert done.returncode == 69
-    assert ready.called() == ["setup --test --kernel"]
+    assert ready.called() == ["setup --test"]
 
 
 @pytest.mark.parametrize(
