@@ -14,18 +14,22 @@ struct zt_config {
 };
 
 BPF_RINGBUF_OUTPUT(zt_events, ZT_RING_PAGES);
-BPF_ARRAY(zt_config, struct zt_config, 1);
+/*
+ * What user space reads and writes all the time it maps: a system call on a map
+ * keeps every BPF program off its CPU, and can be preempted meanwhile.
+ */
+#define ZT_MMAPABLE 1024 /* BPF_F_MMAPABLE, since 5.5 */
+BPF_F_TABLE("array", u32, struct zt_config, zt_config, 1, ZT_MMAPABLE);
 BPF_F_TABLE("hash", u32, u32, zt_pidns, 1024, ZT_NO_PREALLOC);
 BPF_F_TABLE("hash", u64, u32, zt_cgroups, 1024, ZT_NO_PREALLOC);
 
 /* Records of each kind that found no room; read and subtracted by user space. */
-BPF_PERCPU_ARRAY(zt_drops, u64, ZT_KIND_COUNT);
+BPF_F_TABLE("array", u32, u64, zt_drops, ZT_KIND_COUNT, ZT_MMAPABLE);
 
 static __always_inline void zt_count_drop(u32 kind)
 {
 	u64 *count = zt_drops.lookup(&kind);
 
-	/* A timer interrupt may come in between and drop one of its own. */
 	if (count)
 		__sync_fetch_and_add(count, 1);
 }

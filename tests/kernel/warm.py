@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tracer.kernel.btf import libbpf
 from tracer.kernel.loader import LoadedPrograms, LoadJob
 from tracer.kernel.maps import program_misses
 from tracer.kernel.plan import kprobes_unavailable
@@ -123,9 +122,7 @@ def _wipe(warm: LoadedPrograms) -> None:
         for key in list(one.keys()):
             one.delete(key)
     drops = warm.maps["zt_drops"]
-    cpus = libbpf().libbpf_num_possible_cpus()
-    for index in range(drops.max_entries):
-        drops.update(index.to_bytes(4, "little"), bytes(8 * cpus))
+    drops.memory[: 8 * drops.max_entries] = bytes(8 * drops.max_entries)
     events = warm.maps["zt_events"]
     ring = RingReader(events.fd, events.max_entries, RECORD)
     while len(ring.drain()):

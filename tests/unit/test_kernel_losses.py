@@ -15,7 +15,7 @@ class MissedRuns:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.misses: dict[str, int] = {}
-        drops = SimpleNamespace(per_cpu_sums=lambda: [0] * CONSTANTS["ZT_KIND_COUNT"])
+        drops = SimpleNamespace(memory=bytes(8 * CONSTANTS["ZT_KIND_COUNT"]))
         loaded = SimpleNamespace(maps={"zt_drops": drops}, programs={}, close=lambda: None)
         monkeypatch.setattr(BpfSource, "_programs", lambda _: loaded)
         monkeypatch.setattr(BpfSource, "misses", lambda _: dict(self.misses))

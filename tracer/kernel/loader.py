@@ -66,6 +66,8 @@ class LoadedPrograms:
 
     def close(self) -> None:
         """Close every descriptor; may be called twice."""
+        for one in self.maps.values():
+            one.unmap()
         while self._fds:
             os.close(self._fds.pop())
 

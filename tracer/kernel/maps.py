@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from functools import cached_property
 
 from tracer.errors import BpfUnavailableError
 from tracer.kernel.btf import libbpf
+
+_PAGE = os.sysconf("SC_PAGESIZE")
+"""More than any array here takes."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +62,19 @@ class BpfMap:
             key = following.raw
             yield key
 
-    def per_cpu_sums(self) -> list[int]:
-        """Add up each element of a per-CPU array of u64 over all CPUs."""
-        sums = []
-        key = ctypes.c_uint32()
-        for index in range(self.max_entries):
-            key.value = index
-            failed = libbpf().bpf_map_lookup_elem(
-                self.fd, ctypes.byref(key), ctypes.byref(self._per_cpu_buffer)
-            )
-            sums.append(0 if failed else sum(self._per_cpu_buffer))
-        return sums
-
     @cached_property
-    def _per_cpu_buffer(self) -> ctypes.Array[ctypes.c_uint64]:
-        # The kernel copies a value for every CPU that could ever come up.
-        cpus: int = libbpf().libbpf_num_possible_cpus()
-        return (ctypes.c_uint64 * cpus)()
+    def memory(self) -> mmap.mmap:
+        """The elements of an array, as the kernel has them: no system call is needed.
+
+        Raises:
+            OSError: It was made without BPF_F_MMAPABLE.
+        """
+        return mmap.mmap(self.fd, _PAGE)
+
+    def unmap(self) -> None:
+        """Give :attr:`memory` back, which keeps the map alive; may be called twice."""
+        if "memory" in self.__dict__:
+            self.memory.close()
 
 
 class _MapInfo(ctypes.Structure):

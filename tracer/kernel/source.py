@@ -21,7 +21,7 @@ from tracer.kernel.plan import Candidate, Row, RowOutcome
 from tracer.kernel.wakeup import WakeUp
 from tracer.model.events import HookState
 from tracer.model.target import KernelFilter
-from tracer.wire.header import KIND_NAMES
+from tracer.wire.header import CONSTANTS, KIND_NAMES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TARGET_RING_BYTES = 8 << 20
 HOST_RING_BYTES = 16 << 20
 
+_DROPS = struct.Struct(f"={CONSTANTS['ZT_KIND_COUNT']}Q")
 _SEED_READ_BYTES = 1 << 20
 _FIRST_PIDNS_INUM = 0xEFFFFFFC
 
@@ -232,7 +233,7 @@ class BpfSource:
         loaded = self._programs()
         totals = {
             KIND_NAMES[number]: total
-            for number, total in enumerate(loaded.maps["zt_drops"].per_cpu_sums())
+            for number, total in enumerate(_DROPS.unpack_from(loaded.maps["zt_drops"].memory))
             if number in KIND_NAMES
         }
         misses = self.misses()
@@ -320,7 +321,7 @@ class BpfSource:
             len(self._filter.cgroup_ids),
             dead_only,
         )
-        self._programs().maps["zt_config"].update(bytes(4), config)
+        self._programs().maps["zt_config"].memory[: len(config)] = config
 
     def _iterate(self) -> npt.NDArray[np.void]:
         """Make one pass of the task iterator."""
