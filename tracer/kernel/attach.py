@@ -7,7 +7,7 @@ import os
 import platform
 from typing import Any
 
-from tracer.kernel.btf import libbpf
+from tracer.kernel.btf import checked, libbpf
 from tracer.kernel.image import BPF_TRACE_ITER
 from tracer.kernel.plan import KPROBE_PMU, Attach, Candidate
 
@@ -60,9 +60,9 @@ def attach(candidate: Candidate, program_fd: int) -> int:
         OSError: The kernel refuses.
     """
     if candidate.attach is Attach.RAW_TRACEPOINT:
-        return _checked(libbpf().bpf_raw_tracepoint_open(candidate.point.encode(), program_fd))
+        return checked(libbpf().bpf_raw_tracepoint_open(candidate.point.encode(), program_fd))
     if candidate.attach is Attach.ITERATOR:
-        return _checked(libbpf().bpf_link_create(program_fd, 0, BPF_TRACE_ITER, None))
+        return checked(libbpf().bpf_link_create(program_fd, 0, BPF_TRACE_ITER, None))
     if candidate.attach is Attach.TRACEPOINT:
         return _attach_perf_event(
             program_fd, type=_PERF_TYPE_TRACEPOINT, config=tracepoint_id(candidate.point)
@@ -85,7 +85,7 @@ def open_iterator(link_fd: int) -> int:
     Raises:
         OSError: The kernel refuses.
     """
-    return _checked(libbpf().bpf_iter_create(link_fd))
+    return checked(libbpf().bpf_iter_create(link_fd))
 
 
 def tracepoint_id(point: str) -> int:
@@ -104,7 +104,7 @@ def tracepoint_id(point: str) -> int:
 
     def call(name: str, *arguments: Any) -> int:
         number = ctypes.c_long(_SYS_MOUNT_API[name])
-        return _checked(libc.syscall(number, *arguments))
+        return checked(libc.syscall(number, *arguments))
 
     context_fd = call("fsopen", b"tracefs", ctypes.c_uint(_FSOPEN_CLOEXEC))
     try:
@@ -128,7 +128,7 @@ def _attach_perf_event(program_fd: int, **attributes: int) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     attr = _PerfEventAttr(size=_PERF_ATTR_BYTES, sample_period=1, wakeup_events=1, **attributes)
     every_process, one_cpu, no_group = -1, 0, -1
-    event_fd = _checked(
+    event_fd = checked(
         libc.syscall(
             ctypes.c_long(_SYS_PERF_EVENT_OPEN[platform.machine()]),
             ctypes.byref(attr),
@@ -143,16 +143,8 @@ def _attach_perf_event(program_fd: int, **attributes: int) -> int:
             (_PERF_EVENT_IOC_SET_BPF, program_fd),
             (_PERF_EVENT_IOC_ENABLE, 0),
         ):
-            _checked(libc.ioctl(event_fd, ctypes.c_ulong(request), ctypes.c_ulong(argument)))
+            checked(libc.ioctl(event_fd, ctypes.c_ulong(request), ctypes.c_ulong(argument)))
     except OSError:
         os.close(event_fd)
         raise
     return event_fd
-
-
-def _checked(result: int) -> int:
-    """Raise for a negative result: -errno of libbpf 1.x, -1 and errno of libc."""
-    if result < 0:
-        code = ctypes.get_errno() or -result
-        raise OSError(code, os.strerror(code))
-    return result

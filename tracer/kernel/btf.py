@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -103,6 +104,18 @@ def libbpf() -> ctypes.CDLL:
     library.btf__resolve_size.restype = ctypes.c_int64
     library.btf__free.argtypes = [ctypes.c_void_p]
     return library
+
+
+def checked(result: int) -> int:
+    """Return what libbpf 1.x (-errno) or libc (-1 and errno) gave, if it is no failure.
+
+    Raises:
+        OSError: It is negative.
+    """
+    if result < 0:
+        code = ctypes.get_errno() or -result
+        raise OSError(code, os.strerror(code))
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tracer.kernel.btf import libbpf
+from tracer.kernel.btf import checked, libbpf
 from tracer.kernel.maps import MapShape
 
 BPF_TRACE_ITER = 28
@@ -140,7 +140,7 @@ class _MapOptions(ctypes.Structure):
 
 def _create_map(name: str, shape: MapShape) -> int:
     options = _MapOptions(size=ctypes.sizeof(_MapOptions), map_flags=shape.flags)
-    return _checked(
+    return checked(
         libbpf().bpf_map_create(
             shape.kind,
             name.encode(),
@@ -160,7 +160,7 @@ def _load_program(name: str, program: ProgramCode, map_fds: Mapping[str, int]) -
     if program.attach_btf_id:
         options.expected_attach_type = BPF_TRACE_ITER
         options.attach_btf_id = program.attach_btf_id
-    return _checked(
+    return checked(
         libbpf().bpf_prog_load(
             program.kind,
             name.encode(),
@@ -174,10 +174,4 @@ def _load_program(name: str, program: ProgramCode, map_fds: Mapping[str, int]) -
 
 def _keep(made: list[int], fd: int) -> int:
     made.append(fd)
-    return fd
-
-
-def _checked(fd: int) -> int:
-    if fd < 0:
-        raise OSError(-fd, os.strerror(-fd))
     return fd

@@ -6,7 +6,7 @@ import ctypes
 import errno
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,6 +53,19 @@ class BpfMap:
     def delete(self, key: bytes) -> bool:
         """Remove one element; whether it was there."""
         return int(libbpf().bpf_map_delete_elem(self.fd, key)) == 0
+
+    def become(self, wanted: Iterable[bytes]) -> None:
+        """Make it hold these keys and no others: first what is new, then away with the rest.
+
+        Raises:
+            BpfUnavailableError: The map is full.
+        """
+        keys = set(wanted)
+        stale = set(self.keys()) - keys
+        for key in keys:
+            self.update(key, bytes(self.value_size))
+        for key in stale:
+            self.delete(key)
 
     def keys(self) -> Iterator[bytes]:
         """Walk the keys; do not change the map meanwhile."""

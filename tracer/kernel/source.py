@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from tracer.errors import BpfUnavailableError, ZomtraceError
 from tracer.kernel import attach, clock, plan
 from tracer.kernel.loader import LoadedPrograms, LoadJob, refuse_by_errno
-from tracer.kernel.maps import BpfMap, program_misses
+from tracer.kernel.maps import program_misses
 from tracer.kernel.plan import Candidate, Row, RowOutcome
 from tracer.kernel.wakeup import WakeUp
 from tracer.model.events import HookState
@@ -117,8 +116,8 @@ class BpfSource:
             BpfUnavailableError: The programs cannot be had, or the filter is too long.
         """
         maps = self._programs().maps
-        _replace_keys(maps["zt_pidns"], "I", kernel_filter.pidns_inums)
-        _replace_keys(maps["zt_cgroups"], "Q", kernel_filter.cgroup_ids)
+        maps["zt_pidns"].become(struct.pack("=I", inum) for inum in kernel_filter.pidns_inums)
+        maps["zt_cgroups"].become(struct.pack("=Q", number) for number in kernel_filter.cgroup_ids)
         self._filter = kernel_filter
         self._write_config()
 
@@ -398,13 +397,3 @@ class BpfSource:
             refusal.add_note(loaded.log)
             raise refusal
         return reason
-
-
-def _replace_keys(target: BpfMap, key_format: str, wanted: Iterable[int]) -> None:
-    """Make a set of a hash map: first what is new, then away with the rest."""
-    keys = {struct.pack(f"={key_format}", number) for number in wanted}
-    stale = set(target.keys()) - keys
-    for key in keys:
-        target.update(key, bytes(target.value_size))
-    for key in stale:
-        target.delete(key)
