@@ -23,6 +23,7 @@ from tracer.model.events import (
 )
 from tracer.model.report import Report
 from tracer.model.target import Container, Target
+from tracer.session.gathering import Gathering
 from tracer.session.intake import CHUNK, Intake, Source
 from tracer.session.interrupts import Interrupts
 from tracer.session.observer import Listener, Observer, Rounds
@@ -38,16 +39,9 @@ if TYPE_CHECKING:
 
 _LONG_S = 3600.0
 _LINGER_S = 0.12
-_BATCH_S = 0.02
-_UNSEEN_BATCH_S = 0.1
-"""Where nobody looks on: a storm fills a third of the ring meanwhile, at the most."""
-_STORM_BATCH_S = 0.5
-_STORM_RECORDS_A_S = 10_000
+_SETTLE_S = 0.02
 _SIFTED_CHUNK = 65_536
 """In a storm on a host, most lives are over within one such batch: see LiveSieve."""
-_SLICE_S = 0.02
-"""A ring of 8 MiB takes 28,000 records: nothing is as fast as to fill it in this time."""
-_PROMPT_LOOKS = 4
 _TURN_S = 0.1
 """How long events may keep the loop from its clock and from Ctrl-C: a storm never ends."""
 
@@ -142,7 +136,6 @@ class Trace:
             from tracer.session.live_sieve import LiveSieve
 
             self._sieve = LiveSieve(self.correlator, on_passed)
-        self._is_storm = False
         self._intake = Intake(source, clock.boot_now_ns, self._show_to_observers)
         self._watched: dict[int, Callable[[], object]] = {}
         self._followed: dict[int, Callable[[], object]] = {}
@@ -243,17 +236,26 @@ class Trace:
         poll.register(self._interrupts.fileno(), select.POLLIN)
         for fd in (*self._watched, *self._followed):
             poll.register(fd, select.POLLIN)
+        gathering = Gathering(
+            self._intake,
+            self._source.fileno(),
+            is_seen=self._options.conclude,
+            is_sifted=self._sieve is not None,
+        )
         while self._end_reason is None:
             ready = poll.poll(self._timeout_s() * 1000)
-            if any(fd == self._source.fileno() for fd, _ in ready) and not self._intake.has_backlog:
-                self._gather()
+            has_records = any(fd == self._source.fileno() for fd, _ in ready)
+            if not has_records or self._intake.has_backlog:
+                self._intake.pull()
+            else:
+                gathering.gather()
             for fd, _ in ready:
                 if fd in self._watched:
                     poll.unregister(fd)
                     self._watched.pop(fd)()
                 elif fd in self._followed:
                     self._followed[fd]()
-            self._drain(until_s=time.monotonic() + _TURN_S)
+            self._work_off_turn(until_s=time.monotonic() + _TURN_S)
             self.schedule.run_due()
             for observer in self._rounds.take_due():
                 self._emit_all(observer.look())
@@ -268,32 +270,6 @@ class Trace:
             if self._on_idle is not None:
                 self._tick_s = self._on_idle()
         return self._finish()
-
-    def _gather(self) -> None:
-        # Records come in batches, for each wake-up costs more than a record. But
-        # who sends a signal may be gone in a moment: the first few, after a
-        # silence, are looked at as they come.
-        began = time.monotonic()
-        until = began + self._batch_s()
-        poll = select.poll()
-        poll.register(self._source.fileno(), select.POLLIN)
-        records = 0
-        for _ in range(_PROMPT_LOOKS):
-            records += self._intake.pull()
-            left = until - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                break
-        else:
-            while (left := until - time.monotonic()) > 0:
-                time.sleep(min(left, _SLICE_S))
-                records += self._intake.pull_if_filling()
-            records += self._intake.pull()
-        self._is_storm = records > _STORM_RECORDS_A_S * (time.monotonic() - began)
-
-    def _batch_s(self) -> float:
-        if not self._options.conclude:
-            return _UNSEEN_BATCH_S
-        return _STORM_BATCH_S if self._is_storm and self._sieve is not None else _BATCH_S
 
     def target_has_ended(self) -> bool:
         """Whether every container or namespace of the target is gone."""
@@ -323,8 +299,7 @@ class Trace:
         )
         return min([timeout, *(left for left in dues if left is not None)])
 
-    def _drain(self, *, until_s: float) -> None:
-        self._intake.pull()
+    def _work_off_turn(self, *, until_s: float) -> None:
         self._work_off_backlog(until_s=until_s)
         if self._intake.losses_due_in_s == 0:
             self._report_losses(self._intake.take_losses())
@@ -347,10 +322,16 @@ class Trace:
             chosen = self._sieve.choose(chunk) if self._sieve is not None else None
             positions = range(len(chunk)) if chosen is None else chosen.tolist()
             records = chunk if chosen is None else chunk[chosen]
-            for position, event in zip(positions, self._decoder.decode_batch(records), strict=True):
-                if recorder is not None:
-                    recorder.position = position + 1
-                self._feed(event)
+            for begin in range(0, len(records), CHUNK):
+                if begin:
+                    # Where little was passed over, the ring does not wait for all the rest.
+                    self._intake.pull_if_filling()
+                part = slice(begin, begin + CHUNK)
+                events = self._decoder.decode_batch(records[part])
+                for position, event in zip(positions[part], events, strict=True):
+                    if recorder is not None:
+                        recorder.position = position + 1
+                    self._feed(event)
             if self._sieve is not None:
                 self._sieve.settle()
         if recorder is not None:
@@ -369,8 +350,9 @@ class Trace:
         # where only sched_process_free tells them.
         until_s = time.monotonic() + _LINGER_S
         while time.monotonic() < until_s:
-            time.sleep(_BATCH_S)
-            self._drain(until_s=until_s)
+            time.sleep(_SETTLE_S)
+            self._intake.pull()
+            self._work_off_turn(until_s=until_s)
         self._intake.finish()
         # What a storm does from here on was not asked for, nor what is lost of it.
         lost = self._intake.take_losses()

@@ -1,0 +1,62 @@
+"""When records are taken out of the ring: at once after a silence, else by the batch."""
+
+from __future__ import annotations
+
+import select
+import time
+
+from tracer.session.intake import Intake
+
+_BATCH_S = 0.02
+_UNSEEN_BATCH_S = 0.1
+"""Where nobody looks on: a storm fills a third of the ring meanwhile, at the most."""
+_STORM_BATCH_S = 0.5
+_STORM_RECORDS_A_S = 10_000
+_SLICE_S = 0.02
+"""A ring of 8 MiB takes 28,000 records: nothing is as fast as to fill it in this time."""
+_PROMPT_LOOKS = 4
+
+
+class Gathering:
+    """Lets records gather in the ring, for each wake-up costs more than a record.
+
+    Args:
+        intake: Where they go.
+        ring_fd: Readable when there are any.
+        is_seen: Whether somebody looks on; without, they gather longer.
+        is_sifted: Whether a storm is sifted, the better the more of it there is.
+    """
+
+    def __init__(self, intake: Intake, ring_fd: int, *, is_seen: bool, is_sifted: bool) -> None:
+        self._intake = intake
+        self._poll = select.poll()
+        self._poll.register(ring_fd, select.POLLIN)
+        self._is_seen = is_seen
+        self._is_sifted = is_sifted
+        self._is_storm = False
+
+    def gather(self) -> None:
+        """Take out what is there and what comes within a batch's time.
+
+        Who sends a signal may be gone in a moment: the first few records after a
+        silence are looked at as they come.
+        """
+        began = time.monotonic()
+        until = began + self._batch_s()
+        records = 0
+        for _ in range(_PROMPT_LOOKS):
+            records += self._intake.pull()
+            left = until - time.monotonic()
+            if left <= 0 or not self._poll.poll(left * 1000):
+                break
+        else:
+            while (left := until - time.monotonic()) > 0:
+                time.sleep(min(left, _SLICE_S))
+                records += self._intake.pull_if_filling()
+            records += self._intake.pull()
+        self._is_storm = records > _STORM_RECORDS_A_S * (time.monotonic() - began)
+
+    def _batch_s(self) -> float:
+        if not self._is_seen:
+            return _UNSEEN_BATCH_S
+        return _STORM_BATCH_S if self._is_storm and self._is_sifted else _BATCH_S
