@@ -49,10 +49,12 @@ class RingReader:
         self._size = size
         self._record = record
         self._stride = (HEADER_BYTES + record.itemsize + 7) // 8 * 8
+        # Members are no business of a copy, and numpy would look at each.
+        self._blob = np.dtype((np.void, record.itemsize))
         self._framed = np.dtype(
             {
                 "names": ["record"],
-                "formats": [record],
+                "formats": [self._blob],
                 "offsets": [HEADER_BYTES],
                 "itemsize": self._stride,
             }
@@ -129,21 +131,30 @@ class RingReader:
                 hint="the BPF sources and the Python package are of different versions",
             )
         self._fence()
-        framed = self._copy(consumed % self._size, count * self._stride).view(self._framed)
-        records = framed["record"][kept]
+        records = self._copy(consumed % self._size, count)
         self._fence()
         self._consumer[0] = consumed + count * self._stride
-        return np.ascontiguousarray(records)
+        return (records if kept.all() else records[kept]).view(self._record)
 
     def _pending_bytes(self) -> int:
         return int(self._producer[0]) - int(self._consumer[0])
 
-    def _copy(self, start: int, length: int) -> npt.NDArray[np.uint8]:
-        copy = np.empty(length, np.uint8)
-        first = min(length, self._size - start)
-        copy[:first] = self._bytes[start : start + first]
-        copy[first:] = self._bytes[: length - first]
+    def _copy(self, start: int, count: int) -> npt.NDArray[np.void]:
+        copy = np.empty(count, self._blob)
+        before = min(count, (self._size - start) // self._stride)
+        copy[:before] = self._frames(start, before)
+        if before < count:
+            # The next one may begin at the ring's end and go on at its beginning.
+            cut = start + before * self._stride
+            head = self._size - cut
+            parts = [self._bytes[cut:], self._bytes[: self._stride - head]]
+            copy[before] = np.concatenate(parts).view(self._framed)["record"][0]
+            after = count - before - 1
+            copy[before + 1 :] = self._frames(self._stride - head, after)
         return copy
+
+    def _frames(self, start: int, count: int) -> npt.NDArray[np.void]:
+        return np.ndarray(count, self._framed, self._bytes, start)["record"]
 
     def _fence(self) -> None:
         """Keep the reads before it before the reads and writes after it.

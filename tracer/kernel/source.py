@@ -367,9 +367,11 @@ class BpfSource:
 
     def _open_ring(self) -> RingReader:
         if self._ring is None:
+            from tracer.kernel.heap import keep_freed_memory
             from tracer.kernel.ring import RingReader
             from tracer.wire.layout import RECORD
 
+            keep_freed_memory()
             events = self._programs().maps["zt_events"]
             self._ring = RingReader(events.fd, events.max_entries, RECORD)
         return self._ring

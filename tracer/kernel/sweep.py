@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tracer.wire.layout import CONSTANTS, RECORD, join_records
+from tracer.wire.layout import CONSTANTS, RECORD, join_records, take_records
 
 Records = npt.NDArray[np.void]
 
@@ -66,20 +66,26 @@ class ReleaseSweep:
 
     def observe(self, batch: Records) -> None:
         """Take note of what the ring or the seed told."""
-        kinds = batch["kind"]
-        begins = ((kinds == _EXIT) | (kinds == _PROCESS)) & ((batch["flags"] & _DEAD) != 0)
-        ends = (kinds == _FREE) | (kinds == _REAP)
-        has_begun = bool(begins.any())
-        if not has_begun and not ends.any():
+        kinds = batch["kind"].copy()
+        begins = np.flatnonzero(
+            ((kinds == _EXIT) | (kinds == _PROCESS)) & ((batch["flags"] & _DEAD) != 0)
+        )
+        ends = np.flatnonzero((kinds == _FREE) | (kinds == _REAP))
+        if not len(begins) and (not len(ends) or not self.is_pending):
             return
+        released = _identities(batch, ends)
+        if len(begins) and len(ends):
+            # Most are dead and gone within one batch: nothing of them is kept.
+            begins = begins[~np.isin(_identities(batch, begins), released)]
+        has_begun = bool(len(begins))
         if not self.is_pending or has_begun:
             self._pause_s = SHORTEST_PAUSE_S
             self._next_s = min(self._next_s, self._clock() + self._pause_s)
             if not self.is_pending:
                 self._next_s = self._clock() + self._pause_s
         if has_begun:
-            self._new_dead.append(batch[begins])
-        self._new_released.append(_identities(batch, ends))
+            self._new_dead.append(take_records(batch, begins))
+        self._new_released.append(released)
 
     @property
     def is_pending(self) -> bool:

@@ -100,9 +100,11 @@ class CgroupEvidence:
         Its exec, because a runtime may have moved it before it let it go.
         """
         self._is_idle = False
-        kinds = records["kind"]
+        kinds = records["kind"].copy()
         if not (kinds == _OOM).any():
-            turned = (kinds == _EXEC) | ((kinds == _EXIT) & (records["live_threads"] == 0))
+            if not self._inits:
+                return
+            turned = ((kinds == _EXEC) | (kinds == _EXIT)).nonzero()
             if self._inits.isdisjoint(records["host_pid"][turned].tolist()):
                 return
         yield from self._read_all()

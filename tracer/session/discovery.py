@@ -94,7 +94,8 @@ class ContainerDiscovery:
 
     def peek(self, records: npt.NDArray[np.void]) -> Iterable[ObservationEvent]:
         """Look for inits that were not there before."""
-        inits = records[(records["flags"] & _F_INIT != 0) & (records["pidns_level"] > 0)]
+        inits = records[(records["flags"] & _F_INIT).nonzero()]
+        inits = inits[inits["pidns_level"] > 0]
         new = set(zip(inits["host_pid"].tolist(), inits["start_boot_ns"].tolist(), strict=True))
         if not new <= self._inits:
             self._inits |= new

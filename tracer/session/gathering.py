@@ -8,8 +8,8 @@ import time
 from tracer.session.intake import Intake
 
 _BATCH_S = 0.02
-_UNSEEN_BATCH_S = 0.1
-"""Where nobody looks on: a storm fills a third of the ring meanwhile, at the most."""
+_UNSEEN_BATCH_S = 0.25
+"""Where nobody looks on."""
 _STORM_BATCH_S = 0.5
 _STORM_RECORDS_A_S = 10_000
 _SLICE_S = 0.02

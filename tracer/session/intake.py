@@ -177,6 +177,12 @@ class Intake:
         self._backlog_records -= len(chunk)
         return chunk
 
+    def take_part(self) -> npt.NDArray[np.void]:
+        """Take the oldest records of the backlog, as many as came at once."""
+        part = self._backlog.popleft()
+        self._backlog_records -= len(part)
+        return part
+
     def take_losses(self) -> LossEvent | None:
         """Give what was lost since the last call, by kind; ``late`` came too late."""
         from tracer.wire.order import WINDOW_NS

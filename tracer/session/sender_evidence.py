@@ -63,17 +63,20 @@ class SenderEvidence:
         """Read the command lines of the senders among the records."""
         import numpy as np
 
-        self._keep_executed(records)
+        kinds = records["kind"].copy()
+        self._keep_executed(records, kinds)
+        signals = (kinds == _SIGNAL).nonzero()[0]
+        if not len(signals):
+            return
         sent = (
-            (records["kind"] == _SIGNAL)
-            & (records["info"] == _FILLED)
-            & (records["si_code"] <= 0)
-            & (records["flags"] & _SKIPPED == 0)
+            (records["info"][signals] == _FILLED)
+            & (records["si_code"][signals] <= 0)
+            & (records["flags"][signals] & _SKIPPED == 0)
+            & np.isin(records["sig"][signals], self._signos)
         )
         if not sent.any():
             return
-        senders = records[sent]
-        senders = senders[np.isin(senders["sig"], self._signos)]
+        senders = records[signals[sent]]
         for host_pid, start_boot_ns in dict.fromkeys(
             zip(
                 senders["cur_host_pid"].tolist(), senders["cur_start_boot_ns"].tolist(), strict=True
@@ -87,8 +90,8 @@ class SenderEvidence:
                 key = ProcessKey(host_pid, start_boot_ns)
                 yield ObservationEvent(boot_now_ns(), "proc", key, values)
 
-    def _keep_executed(self, records: npt.NDArray[np.void]) -> None:
-        executed = records[records["kind"] == _EXEC][-_MOST_EXECS_A_DRAIN:]
+    def _keep_executed(self, records: npt.NDArray[np.void], kinds: npt.NDArray[np.uint8]) -> None:
+        executed = records[(kinds == _EXEC).nonzero()[0][-_MOST_EXECS_A_DRAIN:]]
         for host_pid, start_boot_ns in zip(
             executed["host_pid"].tolist(), executed["start_boot_ns"].tolist(), strict=True
         ):

@@ -307,12 +307,18 @@ class Trace:
     def _work_off_backlog(self, *, until_s: float | None) -> None:
         since_pull = 0
         while self._intake.has_backlog and (until_s is None or time.monotonic() < until_s):
-            chunk = self._intake.take_chunk(CHUNK if self._sieve is None else _SIFTED_CHUNK)
+            chunk = self._take_chunk()
             self._work_off(chunk)
             since_pull += len(chunk)
             if until_s is not None and since_pull >= CHUNK:
                 self._intake.pull()
                 since_pull = 0
+
+    def _take_chunk(self) -> npt.NDArray[np.void]:
+        if not self._options.conclude:
+            # To keep records takes no time to speak of: as they came, none copied.
+            return self._intake.take_part()
+        return self._intake.take_chunk(CHUNK if self._sieve is None else _SIFTED_CHUNK)
 
     def _work_off(self, chunk: npt.NDArray[np.void]) -> None:
         recorder = self._recorder

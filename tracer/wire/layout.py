@@ -19,7 +19,16 @@ import numpy.typing as npt
 from tracer.errors import ZomtraceError
 from tracer.wire.header import CONSTANTS, KIND_NAMES, bpf_directory, read_header
 
-__all__ = ["CONSTANTS", "KIND_NAMES", "RECORD", "bpf_directory", "join_records", "parse_record"]
+__all__ = [
+    "CONSTANTS",
+    "KIND_NAMES",
+    "RECORD",
+    "bpf_directory",
+    "join_records",
+    "parse_record",
+    "place_records",
+    "take_records",
+]
 
 _C_TYPES = {
     "unsigned long long": "u8",
@@ -80,3 +89,30 @@ def join_records(parts: Sequence[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
         return parts[0]
     blobs = [np.ascontiguousarray(part).view(_BLOB) for part in parts]
     return np.concatenate(blobs).view(RECORD)
+
+
+def place_records(
+    parts: Sequence[npt.NDArray[np.void]], order: npt.NDArray[np.intp]
+) -> npt.NDArray[np.void]:
+    """Join arrays of records and put them into an order, each record copied once.
+
+    Args:
+        parts: The arrays.
+        order: Which record of all comes first, second, ...
+    """
+    places = np.empty(len(order), np.intp)
+    places[order] = np.arange(len(order))
+    placed = np.empty(len(order), _BLOB)
+    begin = 0
+    for part in parts:
+        end = begin + len(part)
+        placed[places[begin:end]] = np.ascontiguousarray(part).view(_BLOB)
+        begin = end
+    return placed.view(RECORD)
+
+
+def take_records(
+    records: npt.NDArray[np.void], rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]
+) -> npt.NDArray[np.void]:
+    """Copy some of the records: numpy's own indexing would copy member by member."""
+    return np.ascontiguousarray(records).view(_BLOB)[rows].view(RECORD)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tracer.wire.layout import join_records
+from tracer.wire.layout import join_records, place_records
 
 WINDOW_NS = 20_000_000
 """How long a CPU may take from stamping a record to reserving its place."""
@@ -55,11 +55,12 @@ class TimeOrder:
     def _release(self, until_ns: int | None) -> npt.NDArray[np.void] | None:
         if not self._held:
             return None
-        held = join_records(self._held)
-        stamps = np.ascontiguousarray(held["boot_ns"])
-        if not np.all(stamps[1:] >= stamps[:-1]):
+        stamps = np.concatenate([part["boot_ns"] for part in self._held])
+        if np.all(stamps[1:] >= stamps[:-1]):
+            held = join_records(self._held)
+        else:
             order = np.argsort(stamps, kind="stable")
-            held, stamps = held[order], stamps[order]
+            held, stamps = place_records(self._held, order), stamps[order]
         cut = (
             len(held)
             if until_ns is None
