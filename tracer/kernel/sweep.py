@@ -76,7 +76,7 @@ class ReleaseSweep:
         released = _identities(batch, ends)
         if len(begins) and len(ends):
             # Most are dead and gone within one batch: nothing of them is kept.
-            begins = begins[~np.isin(_identities(batch, begins), released)]
+            begins = begins[~_is_among(_identities(batch, begins), released)]
         has_begun = bool(len(begins))
         if not self.is_pending or has_begun:
             self._pause_s = SHORTEST_PAUSE_S
@@ -150,7 +150,7 @@ class ReleaseSweep:
         _, first = np.unique(_identities(dead), return_index=True)
         if self._new_released:
             released = np.concatenate(self._new_released)
-            first = first[~np.isin(_identities(dead)[first], released)]
+            first = first[~_is_among(_identities(dead)[first], released)]
         self._new_dead, self._new_released = [], []
         self._dead, self._misses = dead[first], misses[first]
 
@@ -160,6 +160,18 @@ def _identities(records: Records, where: Any = slice(None)) -> npt.NDArray[np.ui
     starts, pids = records["start_boot_ns"][where], records["host_pid"][where]
     identities: npt.NDArray[np.uint64] = starts ^ (pids.astype(np.uint64) << np.uint64(42))
     return identities
+
+
+def _is_among(
+    identities: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.bool_]:
+    """np.isin() for numbers nearly in order, in a fraction of its time."""
+    if not len(others):
+        return np.zeros(len(identities), bool)
+    ordered = np.sort(others)
+    at = np.minimum(np.searchsorted(ordered, identities), len(ordered) - 1)
+    found: npt.NDArray[np.bool_] = ordered[at] == identities
+    return found
 
 
 def _tracked_key(record: Any) -> bytes:

@@ -327,8 +327,9 @@ def _concerned(table: dict[str, npt.NDArray[Any]], ordinary: Ids, parents: Ids) 
     rows = np.flatnonzero(stays)[::-1]
     about, last = np.unique(table["about"][rows], return_index=True)
     unreleased = about[~np.isin(table["kind"][rows[last]], _RELEASES)]
-    pids = np.unique(np.concatenate([pids_of(unreleased), table["bare_pid"].astype(np.uint64)]))
-    concerned |= is_in(pids_of(ordinary), pids[pids != 0])
+    bare_pids = table["bare_pid"]
+    pids = np.unique(np.concatenate([pids_of(unreleased), bare_pids[bare_pids != 0]]))
+    concerned |= is_in(pids_of(ordinary), pids)
     staying = np.unique(parents[~is_in(parents, ordinary)])
     concerned |= is_in(parents, _renamed(table, staying))
     return concerned
@@ -345,13 +346,14 @@ def _renamed(table: dict[str, npt.NDArray[Any]], parents: Ids) -> Ids:
 
     Which is the newest may be told by a record of a child alone.
     """
-    pairs = []
+    owners, names = [], []
     for who in ("about", "parent", "actor"):
-        rows = is_in(table[who], parents) & (table[f"{who}_name"] != 0)
-        pairs.append(
-            np.unique(np.stack([table[who][rows], table[f"{who}_name"][rows]], axis=1), axis=0)
-        )
-    names = np.unique(np.concatenate(pairs), axis=0)
-    owners, counts = np.unique(names[:, 0], return_counts=True)
-    several: Ids = owners[counts > 1]
-    return several
+        rows = np.flatnonzero(is_in(table[who], parents) & (table[f"{who}_name"] != 0))
+        owners.append(np.searchsorted(parents, table[who][rows]))
+        names.append(table[f"{who}_name"][rows])
+    owner, name = np.concatenate(owners), np.concatenate(names)
+    one_of_its = np.zeros(len(parents), np.uint64)
+    one_of_its[owner] = name
+    is_another = np.zeros(len(parents), bool)
+    is_another[owner[name != one_of_its[owner]]] = True
+    return parents[is_another]
