@@ -28,32 +28,39 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
 
-def noise(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """How far apart the bursts with nothing attached lie, by storm.
-
-    Nine tenths to one tenth of them, as a share of the median.
-    """
-    shares = {}
-    for storm in STORMS:
-        seconds = sorted(
-            second
-            for run in runs
-            if run["peer"] == NOTHING.name and storm in run["storms"]
-            for second in run["storms"][storm]["seconds"]
-        )
-        if len(seconds) >= 2:
-            tenth = len(seconds) // 10
-            width = seconds[-1 - tenth] - seconds[tenth]
-            shares[storm] = width / statistics.median(seconds)
-    return shares
-
-
 def _seconds(storm: Mapping[str, Any]) -> list[float]:
     return list(storm["seconds"])
 
 
 def _work_cpu_s(storm: Mapping[str, Any]) -> list[float]:
     return [storm["work_cpu_s"]]
+
+
+def _ratio(
+    run: Mapping[str, Any],
+    bare: Sequence[Mapping[str, Any]],
+    storm: str,
+    values: Callable[[Mapping[str, Any]], list[float]],
+) -> float:
+    base = [value for each in bare for value in values(each["storms"][storm])]
+    return statistics.median(values(run["storms"][storm])) / statistics.median(base)
+
+
+def noise(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """How far from 1 nothing attached lies, compared with itself as a peer is, by storm.
+
+    Nine tenths of its turns are nearer than that.
+    """
+    shares = {}
+    for storm in STORMS:
+        bare = [run for run in runs if run["peer"] == NOTHING.name and storm in run["storms"]]
+        away = sorted(
+            abs(_ratio(one, (before, after), storm, _seconds) - 1.0)
+            for before, one, after in zip(bare, bare[1:], bare[2:], strict=False)
+        )
+        if away:
+            shares[storm] = away[min(len(away) - 1, len(away) * 9 // 10)]
+    return shares
 
 
 def slow_downs(
@@ -73,15 +80,9 @@ def slow_downs(
         if run["where"] == "container":
             # Measured right before it; the next one is a round away.
             after = []
-        base = [
-            value
-            for each in before + after
-            if storm in each["storms"]
-            for value in values(each["storms"][storm])
-        ]
-        if base:
-            mine = statistics.median(values(run["storms"][storm]))
-            ratios.append(mine / statistics.median(base))
+        bare = [each for each in before + after if storm in each["storms"]]
+        if bare:
+            ratios.append(_ratio(run, bare, storm, values))
     return ratios
 
 
@@ -90,7 +91,7 @@ class PeerFigures:
     """A row of the tables; None where something was not measured.
 
     Args:
-        slow_down: By storm.
+        slow_down: By storm; none of those that nothing attached was too noisy in.
         work: Processor time of the fork storm itself, over that with nothing
             attached: what the hooks take, whoever else wants the processor.
         cpu_per_million_processes: Of the fork storm on all processors; seconds.
@@ -167,8 +168,9 @@ def _rate(runs: Sequence[Mapping[str, Any]]) -> float | None:
 def peer_figures(data: Mapping[str, Any], name: str) -> PeerFigures:
     """Work out one peer's row."""
     runs = [run for run in data["runs"] if run["peer"] == name]
+    quiet = [storm for storm in STORMS if storm not in data["too_noisy"]]
     starts = [start for start in data["starts"] if start["peer"] == name]
-    spreads = {storm: Spread.of(slow_downs(data["runs"], name, storm)) for storm in STORMS}
+    spreads = {storm: Spread.of(slow_downs(data["runs"], name, storm)) for storm in quiet}
     latencies = sorted(value for start in starts for value in start["latencies_s"])
     watched = [run for run in runs if "resident" in run]
     highest = [run["highest"] for run in watched] + [start["highest"] for start in starts]

@@ -10,6 +10,8 @@ from benchmark.peers import EXEC, FORK, FORK_ONE, NOTHING, PEERS, SIGNAL
 from benchmark.targets import rows_of, targets
 
 _TITLES = {one.name: one.title for one in PEERS}
+_STORM_WORDS = {FORK: "fork storm", FORK_ONE: "with one CPU free", EXEC: "exec storm",
+                SIGNAL: "signal storm"}  # fmt: skip
 _README_ROWS = ("zt-other", "zt-all", "zt-record", "exitsnoop", "bpftrace-exit", "forkstat",
                 "strace", "perf-exit")  # fmt: skip
 
@@ -176,12 +178,15 @@ def _hooks(data: Mapping[str, Any]) -> str:
 
 def _caption(data: Mapping[str, Any]) -> str:
     host = data["host"]
-    noise = max(data["noise"].values(), default=0.0)
+    noise = ", ".join(f"{_STORM_WORDS[one]} {share:.0%}" for one, share in data["noise"].items())
     caption = (
         f"`{data['command']}` on {data['when']}: {host['cpus']} processors ({host['model']}),"
-        f" kernel {host['kernel']}; {data['rounds']} interleaved rounds, medians; nothing attached"
-        f" varied by {noise:.0%}."
+        f" kernel {host['kernel']}; {data['rounds']} interleaved rounds, medians. Nothing"
+        f" attached, compared with itself in the same way, is out by up to: {noise or 'not known'}."
     )
+    if data["too_noisy"]:
+        words = " and ".join(_STORM_WORDS[one] for one in data["too_noisy"])
+        caption += f" That is too much for a comparison by the {words}."
     if not data["comparable"]:
         caption += " **The machine was too busy for a comparison: these figures are none.**"
     caption += (

@@ -34,7 +34,7 @@ def a_watched_run(peer: str, *seconds: float, exits: int | None, lost: Any) -> d
 RESULTS: dict[str, Any] = {
     "command": "scripts/bench", "when": "2026-01-02", "rounds": 1, "comparable": True,
     "host": {"kernel": "6.1", "cpus": 2, "model": "a processor"},
-    "noise": {"fork": 0.02},
+    "noise": {"fork": 0.02}, "too_noisy": [],
     "runs": [
         a_run("nothing", 1.0, 1.0, 1.1),
         a_watched_run("zt-all", 1.1, 1.2, 9.0, exits=None, lost={}),
@@ -80,9 +80,19 @@ def test_in_a_container_it_is_compared_with_nothing_there() -> None:
     assert slow_downs(runs, "zt-container", "fork") == [1.5]
 
 
-def test_noise_is_how_far_nothing_attached_varies() -> None:
-    quiet = [a_run("nothing", 1.0, 1.0), a_run("zt-all", 5.0), a_run("nothing", 1.0, 1.1)]
-    assert noise(quiet) == {"fork": pytest.approx(0.1)}
+def test_noise_is_how_far_nothing_attached_is_from_itself() -> None:
+    drifting = [a_run("nothing", *each) for each in ((1.0, 9.0, 1.0), (1.1,), (1.2,), (1.3,))]
+    # A machine that changes its speed in the course of a run is no trouble.
+    assert noise([*drifting, a_run("zt-all", 5.0)]) == {"fork": pytest.approx(0.0)}
+    jumping = [a_run("nothing", 1.0), a_run("nothing", 1.3), a_run("nothing", 1.0)]
+    assert noise(jumping) == {"fork": pytest.approx(0.3)}
+
+
+def test_a_storm_that_was_too_noisy_has_no_slow_downs() -> None:
+    data = {**RESULTS, "noise": {"fork": 0.3}, "too_noisy": ["fork"]}
+    assert "| bcc exitsnoop | - | - | - | - | 1.00 | 10 (1.00%) |" in render_page(data)
+    assert "too much for a comparison by the fork storm." in render_page(data)
+    assert verdict("fork storm, tracing the host, all", data) == ("not measured", None)
 
 
 def test_what_a_tool_did_not_tell_is_lost_whatever_it_says() -> None:
