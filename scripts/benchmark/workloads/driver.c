@@ -6,9 +6,11 @@
  *
  * Reads commands from stdin, a line each, and answers each with a line of JSON:
  *
- *   fork WORKERS N      each worker forks N children, one by one, and waits
+ *   fork WORKERS N      each worker forks children, one by one, and waits, until
+ *                       there were N for each: whoever is faster makes more
  *   forkfor WORKERS MS  the same until the time is up
- *   exec WORKERS N      the children execute EXEC-PROGRAM, which ends at once
+ *   exec WORKERS N      the same; the children execute EXEC-PROGRAM, which ends at
+ *                       once
  *   signal WORKERS N    each worker and a partner, on one processor, send each
  *                       other N signals
  *   zombies N           N children that nobody waits for, dead when it answers
@@ -46,6 +48,7 @@ struct account {
 static struct board {
 	_Alignas(64) atomic_int waiting;
 	_Alignas(64) atomic_int started;
+	_Alignas(64) atomic_long left;
 	struct account accounts[MAX_WORKERS];
 	_Alignas(64) long long pinged_ns;
 } * board;
@@ -102,9 +105,15 @@ static void fork_once(struct account *account)
 	account->processes++;
 }
 
+static bool is_more_to_do(void)
+{
+	return atomic_fetch_sub(&board->left, 1) > 0;
+}
+
 static void fork_storm(struct account *account, long number)
 {
-	while (number--)
+	(void)number;
+	while (is_more_to_do())
 		fork_once(account);
 }
 
@@ -121,7 +130,8 @@ static void exec_storm(struct account *account, long number)
 	char *argv[] = { "zb-exec", NULL }, *envp[] = { NULL };
 	pid_t child;
 
-	while (number--) {
+	(void)number;
+	while (is_more_to_do()) {
 		child = fork();
 		if (child == 0) {
 			execve(exec_program, argv, envp);
@@ -203,6 +213,7 @@ static void work(const char *name, void (*storm)(struct account *, long), int wo
 
 	ensure(workers > 0 && workers <= MAX_WORKERS, "workers");
 	memset(board, 0, sizeof(*board));
+	atomic_store(&board->left, workers * number);
 	for (i = 0; i < workers; i++) {
 		children[i] = fork();
 		ensure(children[i] >= 0, "fork");
