@@ -41,6 +41,7 @@ class GuestKind:
         cmdline: What is added to the kernel's command line.
         cpus: Processors.
         cgroup_v1: Mount the version 1 controllers instead of version 2.
+        here: Whether they run on any machine with such a kernel as well.
         timeout_s: How long the tests may take.
     """
 
@@ -50,6 +51,7 @@ class GuestKind:
     cmdline: str = ""
     cpus: int = 1
     cgroup_v1: bool = False
+    here: bool = False
     timeout_s: float = 900.0
 
     @classmethod
@@ -57,11 +59,6 @@ class GuestKind:
         """Read one [[guest]] of the catalogue."""
         lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
         return cls(**{**entry, **lists})
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether any machine that runs the kernel will do."""
-        return not self.cmdline and self.cpus == 1 and not self.cgroup_v1
 
 
 @dataclass(frozen=True, slots=True)

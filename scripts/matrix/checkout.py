@@ -70,8 +70,10 @@ def _compile_python(tree: Path, python: Path) -> None:
     run([sys.executable, "-m", "compileall", "-q", tree / "tracer"])
     if python.exists():
         run(
-            [python, "-B", "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider",
-             "-p", "tests.kernel.guest", "tests/kernel", "tests/live"],
+            # The byte code is what is wanted, whatever the caller's Python is told.
+            ["env", "-u", "PYTHONDONTWRITEBYTECODE", python, "-m", "pytest", "-q",
+             "--collect-only", "-p", "no:cacheprovider", "-p", "tests.kernel.guest",
+             "tests/kernel", "tests/live"],
             cwd=tree,
         )  # fmt: skip
 

@@ -115,7 +115,7 @@ class TestRun:
 
     def on_this_machine(self) -> int:
         """Run what needs no particular boot on the running kernel."""
-        kinds = [kind for kind in self.catalogue.guests if kind.is_plain]
+        kinds = [kind for kind in self.catalogue.guests if kind.here]
         begin = time.monotonic()
         for kind in kinds:
             outcome = pytest_here(

@@ -142,7 +142,9 @@ class LoadJob:
         if self._stored is not None:
             try:
                 return self._load_stored(self._stored)
-            except OSError:
+            except OSError as error:
+                if is_locked_down():
+                    refuse_by_errno(error.errno or errno.EPERM, "loading BPF programs")
                 # The compiling way tells what the matter is.
                 self._start_compiling()
         assert self._child is not None  # noqa: S101
