@@ -21,7 +21,7 @@ _HEAD = """\
      scripts/matrix/docs.py, not this. -->
 
 zomtrace is tested on these kernels, each an unmodified Debian package booted in
-a virtual machine, by `scripts/test --kernel`. Nothing in it asks for a
+a virtual machine, each time `scripts/test` runs. Nothing in it asks for a
 version: it tests for each feature, so other kernels get the best hooks they
 have, and `zomtrace doctor` says which those are.
 """

@@ -343,6 +343,9 @@ def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
         (["--live", "-k", "oom"],
          ["setup --test", "python -m pytest tests/live tests/bench -k oom"]),
         (["--kernel"], ["setup --test --kernel", "kernel-matrix "]),
+        (["--unit", "--live"],
+         ["setup --test",
+          "python -m pytest tests/unit tests/replay tests/model tests/live tests/bench"]),
         (["tests/unit/test_a.py::test_b"],
          ["setup --test", "python -m pytest tests/unit/test_a.py::test_b"]),
     ],
@@ -365,7 +368,17 @@ def test_a_set_up_that_fails_ends_the_whole(ready: Checkout) -> None:
     ready.stand_in(ready.root / "scripts/setup", status=69)
     done = ready.run("test")
     assert done.returncode == 69
-    assert ready.called() == ["setup --test"]
+    assert ready.called() == ["setup --test --kernel"]
+
+
+def test_naming_nothing_runs_everything_and_the_other_kernels_beside_it(ready: Checkout) -> None:
+    done = ready.run("test")
+    assert done.returncode == 0
+    assert {call.split()[0] for call in ready.called()} == {
+        "setup", "ruff", "mypy", "lint-imports", "clang-format", "shellcheck", "python",
+        "kernel-matrix",
+    }  # fmt: skip
+    assert ready.called()[0] == "setup --test --kernel"
 
 
 @pytest.mark.parametrize(
