@@ -8,8 +8,9 @@ import time
 from tracer.session.intake import Intake
 
 _BATCH_S = 0.02
-_UNSEEN_BATCH_S = 0.25
-"""Where nobody looks on."""
+_UNSEEN_BATCH_S = 0.1
+"""Where nobody looks on; a sender may still be there to be read about."""
+_UNSEEN_STORM_BATCH_S = 0.25
 _STORM_BATCH_S = 0.5
 _STORM_RECORDS_A_S = 10_000
 _SLICE_S = 0.02
@@ -58,5 +59,5 @@ class Gathering:
 
     def _batch_s(self) -> float:
         if not self._is_seen:
-            return _UNSEEN_BATCH_S
+            return _UNSEEN_STORM_BATCH_S if self._is_storm else _UNSEEN_BATCH_S
         return _STORM_BATCH_S if self._is_storm and self._is_sifted else _BATCH_S
