@@ -23,8 +23,9 @@ from tracer.model.zombie_scan import ScannedZombie, ZombieBlame
 pytestmark = pytest.mark.root
 
 _ZOMBIES = 7
-_LEAK = f"i=0; while [ $i -lt {_ZOMBIES} ]; do sleep 0.01 & i=$((i+1)); done; exec sleep 1000"
-"""A shell that forks, then becomes a program that waits for nobody."""
+_LEAK = f"i=0; while [ $i -lt {_ZOMBIES} ]; do sleep 1 & i=$((i+1)); done; exec sleep 1000"
+"""A shell that forks, then becomes a program that waits for nobody: the shell itself would
+wait for those that end before."""
 _LEADER = """
 import ctypes, os, threading
 # Not by way of /proc/self: a leader that has ended has no files.
@@ -112,7 +113,7 @@ def test_a_zombie_put_in_from_outside_is_injected(runc: Runc) -> None:
     # Its child in the namespace is a zombie once it has exited; it does not wait.
     with subprocess.Popen(
         ["nsenter", f"--pid=/proc/{started.pid}/ns/pid", "--no-fork", "sh", "-c",
-         "sleep 0.01 & exec sleep 1000"],
+         "sleep 1 & exec sleep 1000"],
     ) as outside:  # fmt: skip
         (zombie,) = zombies_of(container, 1)
         assert zombie.blame is ZombieBlame.INJECTED
@@ -157,7 +158,7 @@ def test_a_zombie_its_tracer_holds_is_the_tracers_fault() -> None:
 
 
 def test_a_tini_that_reaps_leaves_none(docker: Dockerd, find: Callable[[str], Container]) -> None:
-    docker.run("--name", "web", "--init", IMAGE, "sh", "-c", "sleep 0.01 & exec sleep 1000")
+    docker.run("--name", "web", "--init", IMAGE, "sh", "-c", "sleep 1 & exec sleep 1000")
     container = find("web")
     # The grandchild is sh's, which became a sleep: a zombie with a live parent.
     (zombie,) = zombies_of(container, 1)

@@ -191,9 +191,12 @@ class Recorder:
         records = join_records(held)
 
         def write() -> None:
-            if self._writer is not None:
-                self._writer.write_records(records)
-                self.records += number
+            # Where the disk is full, a batch is what is lost.
+            for begin in range(0, number, _BATCH_RECORDS):
+                batch = records[begin : begin + _BATCH_RECORDS]
+                if self._writer is not None:
+                    self._writer.write_records(batch)
+                    self.records += len(batch)
 
         self._try(write)
 
