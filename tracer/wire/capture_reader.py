@@ -19,7 +19,6 @@ from tracer.wire.capture_schema import (
     HEADER_KEY,
     CaptureHeader,
     batch_to_records,
-    column_values,
     header_from_json,
 )
 from tracer.wire.capture_seal import (
@@ -29,7 +28,8 @@ from tracer.wire.capture_seal import (
     walk_messages,
 )
 from tracer.wire.event_json import SideEvent, event_from_json
-from tracer.wire.layout import CONSTANTS, KIND_NAMES, RECORD
+from tracer.wire.layout import CONSTANTS, KIND_NAMES
+from tracer.wire.record_columns import RecordColumns, batch_column
 
 _MAX_VALUES = {
     "info": CONSTANTS["ZT_INFO_POINTER"],
@@ -140,9 +140,29 @@ class CaptureReader:
                 yield self._event(text, message.offset)
             elif batch.num_rows:
                 try:
-                    yield {name: _column(batch, name) for name in names}
+                    yield {name: batch_column(batch, name) for name in names}
                 except ValueError as error:
                     raise self._corrupt(message.offset, str(error)) from error
+
+    def read_columns(self) -> Iterator[RecordColumns | SideEvent]:
+        """Give what :meth:`read` gives, no record of it made yet.
+
+        Raises:
+            CaptureError: The file is corrupt; it says where.
+        """
+        for batch, metadata, message in self._batches():
+            text = metadata.get(EVENT_KEY)
+            if text is not None:
+                yield self._event(text, message.offset)
+            elif batch.num_rows:
+                columns = RecordColumns([batch])
+                try:
+                    # None is made, but each column has to be of the right type for it.
+                    batch_to_records(batch, np.zeros(0, np.intp))
+                    _check_values(columns)
+                except ValueError as error:
+                    raise self._corrupt(message.offset, str(error)) from error
+                yield columns
 
     def _read_header(self) -> CaptureHeader:
         try:
@@ -237,20 +257,13 @@ class _CheckedSource:
         return bytes(self._data[begin : self._position])
 
 
-def _column(batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
-    index = batch.schema.get_field_index(name)
-    if index >= 0:
-        return column_values(batch, index)
-    return np.zeros(batch.num_rows, RECORD[name])
-
-
 def _choose(batch: pa.RecordBatch, select: Selection | None) -> npt.NDArray[np.bool_] | None:
     if select is None:
         return None
-    return select(lambda name: _column(batch, name), batch.num_rows)
+    return select(lambda name: batch_column(batch, name), batch.num_rows)
 
 
-def _check_values(records: npt.NDArray[np.void]) -> None:
+def _check_values(records: npt.NDArray[np.void] | RecordColumns) -> None:
     """Refuse what no kernel side writes, before the decoder meets it."""
     if not len(records):
         return

@@ -159,23 +159,27 @@ def records_to_batch(records: npt.NDArray[np.void], schema: pa.Schema) -> pa.Rec
 
 
 def batch_to_records(
-    batch: pa.RecordBatch, mask: npt.NDArray[np.bool_] | None = None
+    batch: pa.RecordBatch, rows: npt.NDArray[np.bool_ | np.intp] | None = None
 ) -> npt.NDArray[np.void]:
     """Make records of columns; members the file does not have are 0.
 
     Args:
         batch: The columns.
-        mask: Which rows; None takes all.
+        rows: Which of them, as a mask or by position; None takes all.
 
     Raises:
         ValueError: A column is of another type than the record's member.
     """
-    rows = slice(None) if mask is None else mask
-    records = np.zeros(batch.num_rows if mask is None else np.count_nonzero(mask), RECORD)
+    if rows is None:
+        count = batch.num_rows
+    else:
+        count = np.count_nonzero(rows) if rows.dtype == bool else len(rows)
+    records = np.zeros(count, RECORD)
     for name in _columns():
         index = batch.schema.get_field_index(name)
         if index >= 0:
-            records[name] = column_values(batch, index)[rows]
+            values = column_values(batch, index)
+            records[name] = values if rows is None else values[rows]
     return records
 
 

@@ -208,7 +208,8 @@ def decode_comm(raw: bytes) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _status(raw: int) -> WaitStatus:
+def decode_status(raw: int) -> WaitStatus:
+    """Take a wait status apart."""
     return WaitStatus.from_raw(raw)
 
 
@@ -235,13 +236,34 @@ def _sigchld_actions(records: Records, name: str) -> list[SigchldAction]:
 
 
 def _dispositions(records: Records) -> list[Disposition]:
+    return [
+        decode_disposition(signo, action, is_blocked=is_blocked)
+        for signo, action, is_blocked in zip(
+            _column(records, "sig"),
+            _column(records, "action"),
+            _flag(records["flags"], _F_BLOCKED),
+            strict=True,
+        )
+    ]
+
+
+def decode_disposition(signo: int, action: int, *, is_blocked: bool) -> Disposition:
+    """What a process had arranged for a signal."""
     # SIGKILL and SIGSTOP cannot be blocked; a blocked signal is queued
     # whatever its handler (kernel/signal.c, sig_ignored).
-    blocked = ((records["flags"] & _F_BLOCKED) != 0) & (records["sig"] != SIGKILL)
-    return [
-        Disposition.BLOCKED if is_blocked else _DISPOSITIONS.get(action, Disposition.DEFAULT)
-        for is_blocked, action in zip(blocked.tolist(), _column(records, "action"), strict=True)
-    ]
+    if is_blocked and signo != SIGKILL:
+        return Disposition.BLOCKED
+    return _DISPOSITIONS.get(action, Disposition.DEFAULT)
+
+
+def decode_result(number: int) -> SignalResult:
+    """What the kernel did with a signal."""
+    return _RESULTS[number]
+
+
+def is_filled(info: int) -> bool:
+    """Whether a signal came with a siginfo that says anything."""
+    return _INFOS[info] is SignalInfo.FILLED
 
 
 def _snapshots(records: Records) -> list[ProcessSnapshot]:
@@ -308,7 +330,7 @@ def _process_events(records: Records, snapshots: Snapshots) -> Iterable[ProcessE
         is_zombie,
         live_threads,
         (
-            _status(raw) if zombie and not live else None
+            decode_status(raw) if zombie and not live else None
             for raw, zombie, live in zip(
                 _column(records, "exit_code"), is_zombie, live_threads, strict=True
             )
@@ -335,7 +357,7 @@ def _exit_events(records: Records, snapshots: Snapshots) -> Iterable[ExitEvent]:
         ExitEvent,
         _column(records, "boot_ns"),
         snapshots,
-        map(_status, _column(records, "exit_code")),
+        map(decode_status, _column(records, "exit_code")),
         live_threads.tolist(),
         _column(records, "exit_signal"),
         _sigchld_actions(records, "parent_sigchld"),
@@ -357,7 +379,7 @@ def _releases(
         snapshots,
         actors,
         repeat(precision),
-        map(_status, _column(records, "exit_code")),
+        map(decode_status, _column(records, "exit_code")),
         _sigchld_actions(records, "parent_sigchld"),
     )
 
