@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
+from tracer.frames.merge import merge_pieces
 from tracer.frames.plots import Plot, plot_counts, plot_deaths, plot_lanes
 from tracer.frames.tables import (
     ROWS_AT_ONCE,
     Row,
+    arrow_schema,
     build_batch,
     build_batches,
-    build_table,
     event_row,
     to_pandas,
 )
@@ -133,6 +134,9 @@ class Capture:
     def events(self) -> pd.DataFrame:
         """One row for each line of ``--json``, the report's own left out.
 
+        Of a whole host, rows of ordinary lives are made by whole columns; of a part
+        of one, or up to an instant, each is made of its event.
+
         Columns: see docs/pandas.md, events.
         """
         return self._frame("events")
@@ -190,14 +194,28 @@ class Capture:
 
     def table(self, name: str) -> pa.Table:
         """One of the tables, by the name of its method, as Arrow has it."""
-        return build_table(name, self._rows(name), self.utc_offset_ns)
+        return pa.Table.from_batches(self.batches(name), arrow_schema(name))
 
     def batches(self, name: str) -> Iterator[pa.RecordBatch]:
         """The same table piece by piece, however large the capture is."""
-        return build_batches(name, self._rows(name), self.utc_offset_ns)
+        pieces = self._replay.pieces() if name in EVENT_TABLES else None
+        if pieces is None:
+            return build_batches(name, self._rows(name), self.utc_offset_ns)
+        merged = merge_pieces([name], pieces, self.utc_offset_ns)
+        return (batch for _, batch in merged)
 
     def all_batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Every table, by name and piece by piece, from one pass through the capture."""
+        pieces = self._replay.pieces()
+        if pieces is None:
+            yield from self._event_batches()
+        else:
+            yield from merge_pieces(EVENT_TABLES, pieces, self.utc_offset_ns)
+        for name in REPORT_TABLES:
+            for batch in self.batches(name):
+                yield name, batch
+
+    def _event_batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
         pending: dict[str, list[Row]] = {name: [] for name in EVENT_TABLES}
         for line in self.json_lines():
             pending["events"].append(event_row(line))
@@ -210,9 +228,6 @@ class Capture:
         for name, rows in pending.items():
             if rows:
                 yield name, build_batch(name, rows, self.utc_offset_ns)
-        for name in REPORT_TABLES:
-            for batch in self.batches(name):
-                yield name, batch
 
     def json_lines(self) -> Iterator[Row]:
         """The objects ``--json`` printed live, all but the last, which is the report."""

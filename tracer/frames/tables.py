@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 ROWS_AT_ONCE = 50_000
 """In one batch: of rows as Python has them, some 100 MB."""
 
-_ARROW = {
+ARROW_TYPES = {
     ColumnType.INT32: pa.int32(),
     ColumnType.INT64: pa.int64(),
     ColumnType.UINT64: pa.uint64(),
@@ -35,7 +35,7 @@ def arrow_schema(name: str) -> pa.Schema:
     """The Arrow schema of a table."""
     return pa.schema(
         [
-            pa.field(column.name, _ARROW[column.type], nullable=column.null is not None)
+            pa.field(column.name, ARROW_TYPES[column.type], nullable=column.null is not None)
             for column in TABLES[name]
         ]
     )
@@ -60,7 +60,7 @@ def build_batch(name: str, rows: Sequence[Row], utc_offset_ns: int) -> pa.Record
     arrays = [
         _array(column, rows, utc_offset_ns)
         if (column.clock or column.name) in keys
-        else _nulls(column, len(rows))
+        else nulls(column, len(rows))
         for column in TABLES[name]
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(name))
@@ -86,20 +86,21 @@ def event_row(line: Row) -> Row:
     return {**line, "detail": json.dumps(rest, ensure_ascii=False)}
 
 
-def _nulls(column: Column, count: int) -> pa.Array:
+def nulls(column: Column, count: int) -> pa.Array:
+    """A column of rows that say nothing in it."""
     if column.type is ColumnType.CATEGORY:
         return categorical([None] * count, column.categories)
-    return pa.nulls(count, _ARROW[column.type])
+    return pa.nulls(count, ARROW_TYPES[column.type])
 
 
 def _array(column: Column, rows: Sequence[Row], utc_offset_ns: int) -> pa.Array:
     values = [row.get(column.clock or column.name) for row in rows]
     if column.type is ColumnType.TIME:
         instants = [None if value is None else value + utc_offset_ns for value in values]
-        return pa.array(instants, pa.int64()).cast(_ARROW[column.type])
+        return pa.array(instants, pa.int64()).cast(ARROW_TYPES[column.type])
     if column.type is ColumnType.CATEGORY:
         return categorical(values, column.categories)
-    return pa.array(values, _ARROW[column.type])
+    return pa.array(values, ARROW_TYPES[column.type])
 
 
 def categorical(values: Iterable[str | None], categories: Sequence[str]) -> pa.DictionaryArray:

@@ -24,6 +24,8 @@ from tracer.wire.layout import CONSTANTS
 
 Columns = Callable[[str], npt.NDArray[Any]]
 Mask = npt.NDArray[np.bool_]
+Table = dict[str, npt.NDArray[Any]]
+"""What :class:`Rows` gathers, a row for each record."""
 
 _FORK, _EXEC = CONSTANTS["ZT_KIND_FORK"], CONSTANTS["ZT_KIND_EXEC"]
 _EXIT_BEGIN, _EXIT = CONSTANTS["ZT_KIND_EXIT_BEGIN"], CONSTANTS["ZT_KIND_EXIT"]
@@ -44,6 +46,8 @@ COLUMNS = (
 )  # fmt: skip
 CHOSEN_BY = ("kind", "flags", "host_pid", "start_boot_ns", "child_pid", "child_start_boot_ns")
 """The columns that :meth:`Sieve.choose` asks for."""
+Narrow = Callable[[Table, Ids, Ids], Mask]
+"""Given the records, the lives and who forked each."""
 _NAME_SALT = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -104,13 +108,16 @@ def sift_batch(records: npt.NDArray[np.void], min_zombie_ns: int, known: Known) 
     return sift(rows, min_zombie_ns, known)
 
 
-def sift(rows: Rows, min_zombie_ns: int, known: Known | None) -> Sieve:
+def sift(
+    rows: Rows, min_zombie_ns: int, known: Known | None, narrow: Narrow | None = None
+) -> Sieve:
     """Find the ordinary lives in what was gathered.
 
     Args:
         rows: Of one record at the least; they are given up.
         min_zombie_ns: Longer zombies are not ordinary.
         known: What came before, or None where nothing did.
+        narrow: Says which of them to take, before those go that others concern.
     """
     table = rows.join()
     ordinary, parents, released_ns = _find_lives(table, min_zombie_ns)
@@ -120,6 +127,9 @@ def sift(rows: Rows, min_zombie_ns: int, known: Known | None) -> Sieve:
         met &= ~is_in(pids_of(ordinary), known.pids)
     met &= released_ns <= _first_of_each(table, parents, _RELEASES)
     ordinary, parents = ordinary[met], parents[met]
+    if narrow is not None and len(ordinary):
+        taken = narrow(table, ordinary, parents)
+        ordinary, parents = ordinary[taken], parents[taken]
     while True:
         stays = _concerned(table, ordinary, parents)
         keep = ~stays
@@ -202,7 +212,7 @@ class Rows:
             }
         )
 
-    def join(self) -> dict[str, npt.NDArray[Any]]:
+    def join(self) -> Table:
         """All batches as one; they are given up."""
         joined = {}
         for name in list(self.parts[0]):
@@ -261,7 +271,7 @@ def _names(comms: npt.NDArray[Any]) -> Ids:
     return hashed
 
 
-def _find_lives(table: dict[str, npt.NDArray[Any]], min_zombie_ns: int) -> tuple[Ids, Ids, Ids]:
+def _find_lives(table: Table, min_zombie_ns: int) -> tuple[Ids, Ids, Ids]:
     """The processes all of whose records make one ordinary life, parents, releases."""
     ids, life = np.unique(table["about"], return_inverse=True)
     life = life.astype(np.uint32)
@@ -294,7 +304,7 @@ def _find_lives(table: dict[str, npt.NDArray[Any]], min_zombie_ns: int) -> tuple
     return ids[is_ordinary], forker[is_ordinary], released_ns[is_ordinary]
 
 
-def _met_by(table: dict[str, npt.NDArray[Any]], parents: Ids, released_ns: Ids) -> Mask:
+def _met_by(table: Table, parents: Ids, released_ns: Ids) -> Mask:
     """Whether each parent was there for the trace when its child was released.
 
     Whom the correlator has not met yet it cannot count a reaped child for.
@@ -303,9 +313,7 @@ def _met_by(table: dict[str, npt.NDArray[Any]], parents: Ids, released_ns: Ids) 
     return met
 
 
-def _first_of_each(
-    table: dict[str, npt.NDArray[Any]], whom: Ids, kinds: tuple[int, ...]
-) -> npt.NDArray[np.uint64]:
+def _first_of_each(table: Table, whom: Ids, kinds: tuple[int, ...]) -> npt.NDArray[np.uint64]:
     """The time of the first record of some kinds about each; later than all for none."""
     owners, owner = np.unique(whom, return_inverse=True)
     rows = np.flatnonzero(is_in(table["about"], owners) & np.isin(table["kind"], kinds))
@@ -314,7 +322,7 @@ def _first_of_each(
     return first_ns[owner]
 
 
-def _concerned(table: dict[str, npt.NDArray[Any]], ordinary: Ids, parents: Ids) -> Mask:
+def _concerned(table: Table, ordinary: Ids, parents: Ids) -> Mask:
     """Which of the ordinary lives something that stays has to do with."""
     left_out = is_in(table["about"], ordinary)
     stays = ~left_out
@@ -331,18 +339,18 @@ def _concerned(table: dict[str, npt.NDArray[Any]], ordinary: Ids, parents: Ids) 
     pids = np.unique(np.concatenate([pids_of(unreleased), bare_pids[bare_pids != 0]]))
     concerned |= is_in(pids_of(ordinary), pids)
     staying = np.unique(parents[~is_in(parents, ordinary)])
-    concerned |= is_in(parents, _renamed(table, staying))
+    concerned |= is_in(parents, renamed(table, staying))
     return concerned
 
 
-def _without_child_named(table: dict[str, npt.NDArray[Any]], stays: Mask) -> Ids:
+def _without_child_named(table: Table, stays: Mask) -> Ids:
     """Who told somebody of a child without saying which: any of theirs may be meant."""
     unnamed = stays & (table["kind"] == _NOTICE) & (table["bare_pid"] != 0)
     return np.unique(np.concatenate([table["actor"][unnamed], table["parent"][unnamed]]))
 
 
-def _renamed(table: dict[str, npt.NDArray[Any]], parents: Ids) -> Ids:
-    """Parents that stay and are known by several names: the newest counts.
+def renamed(table: Table, parents: Ids) -> Ids:
+    """Which of some parents, sorted, are known by several names: the newest counts.
 
     Which is the newest may be told by a record of a child alone.
     """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
 from tracer.correlate.summary import summarise
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tracer.session.pieces import Piece
     from tracer.session.selection import RecordSelection
-    from tracer.wire.capture_reader import Selection
+    from tracer.wire.capture_reader import CaptureReader, Selection
     from tracer.wire.capture_schema import CaptureHeader
     from tracer.wire.event_json import SideEvent
 
+_T = TypeVar("_T")
 SUFFIX = ".arrows"
 _CHUNK = 8192
 _SIEVED_BYTES = 4_000_000
@@ -70,7 +72,7 @@ class Replay:
 
     Attributes:
         header: Of its first file.
-        sieves: Whether :meth:`conclude` may pass over ordinary lives of a host.
+        sieves: Whether ordinary lives of a host may be passed over.
         cuts: Where files stop that were not ended, as (path, offset). Known
             once everything was read.
         correlator: The state reached, once everything was read.
@@ -107,6 +109,27 @@ class Replay:
         yield from correlator.feed_all(self._events())
         if self.options.since_boot_ns is not None:
             forget_before(correlator, self.options.since_boot_ns)
+        self._correlator = correlator
+
+    def pieces(self) -> Iterator[Piece] | None:
+        """The same for columns to be made of, much sooner for a busy host.
+
+        Returns:
+            None where only :meth:`annotated` will do: a trace that is not of a whole
+            host, a part of one, or too short to be worth it.
+
+        Raises:
+            CaptureError: The file is corrupt; it says where.
+        """
+        return self._pieces() if self._may_sieve() else None
+
+    def _pieces(self) -> Iterator[Piece]:
+        from tracer.session.pieces import read_pieces
+        from tracer.wire.capture_reader import CaptureReader
+
+        correlator = self._new_correlator()
+        items = self._read(CaptureReader.read_columns)
+        yield from read_pieces(items, correlator, self.header.machine)
         self._correlator = correlator
 
     def conclude(self) -> Report:
@@ -181,24 +204,32 @@ class Replay:
     def _items(
         self, choose: Selection | None, names: tuple[str, ...] | None
     ) -> Iterator[npt.NDArray[np.void] | SideEvent]:
+        selection = self._selection()
+        if selection is None:
+            yield from self._read(lambda reader: reader.read(choose, names))
+            return
+        from tracer.session.selection import CHOSEN_BY
+
+        for item in self._read(lambda reader: reader.read(selection.choose, CHOSEN_BY)):
+            if isinstance(item, AttachedEvent):
+                yield selection.narrow(item)
+            elif selection.wants(item):
+                yield item
+
+    def _read(
+        self, read: Callable[[CaptureReader], Iterator[_T | SideEvent]]
+    ) -> Iterator[_T | SideEvent]:
+        """Read the files one after the other; the trace began once."""
         from tracer.wire.capture_reader import CaptureReader
 
-        selection = self._selection()
-        if selection is not None:
-            from tracer.session.selection import CHOSEN_BY
-
-            choose, names = selection.choose, CHOSEN_BY
         previous: CaptureHeader | None = None
         self.cuts = []
         for path, header in self.files:
             if previous is not None and header.sequence != previous.sequence + 1:
                 yield LossEvent(header.attached.boot_ns, {"file": 1}, previous.attached.boot_ns)
             with CaptureReader(path) as reader:
-                for item in reader.read(choose, names):
-                    if isinstance(item, AttachedEvent):
-                        if previous is None:
-                            yield item if selection is None else selection.narrow(item)
-                    elif selection is None or selection.wants(item):
+                for item in read(reader):
+                    if previous is None or not isinstance(item, AttachedEvent):
                         yield item
                 if reader.is_cut:
                     self.cuts.append((path, reader.end_offset))
