@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +166,27 @@ def test_a_parent_reaps_by_the_name_it_has_then(tmp_path: Path, renamed_at: str)
     assert_equal(path)
 
 
+def unreaped_parent(how: str) -> Records:
+    """The daemon is forked as the trace begins, gets another name, and stays."""
+    records = all_records()
+    seeded = np.flatnonzero((records["host_pid"] == 700) & (records["comm"] == b"daemon"))[0]
+    fork, run = records[seeded : seeded + 1].copy(), records[seeded : seeded + 1].copy()
+    fork["kind"], fork["comm"], fork["exit_signal"] = _KIND["FORK"], b"shell", 17
+    fork["cur_host_pid"], fork["cur_start_boot_ns"], fork["cur_comm"] = 1, 1_000_000, b"init"
+    run["kind"], run["boot_ns"] = _KIND["EXEC"], run["boot_ns"] + np.uint64(1)
+    records[seeded : seeded + 1] = fork
+    if how == "exec":
+        records = np.concatenate([records, run])
+    return records[np.argsort(records["boot_ns"], kind="stable")]
+
+
+@pytest.mark.parametrize("how", ["exec", "by its children alone"])
+def test_a_parent_that_stays_may_get_its_name_by_exec(tmp_path: Path, how: str) -> None:
+    path = write(tmp_path / "a.arrows", unreaped_parent(how))
+    assert plain_in(path) == (HOST.short_lived if how == "exec" else 0)
+    assert_equal(path)
+
+
 def test_an_exact_release_is_told_as_one(tmp_path: Path) -> None:
     records = all_records()
     free = (records["kind"] == _KIND["FREE"]) & (records["parent_host_pid"] == 700)
@@ -237,6 +259,15 @@ def mutate_row(records: Records, kind: str, row: int, other: int) -> Records:
     return records[np.argsort(records["boot_ns"], kind="stable")]
 
 
+STORIES: tuple[Callable[[], Records], ...] = (
+    all_records,
+    lambda: grandchildren("exec"),
+    lambda: grandchildren("by a child alone"),
+    lambda: unreaped_parent("exec"),
+    lambda: unreaped_parent("by its children alone"),
+)
+
+
 @settings(
     max_examples=120,
     deadline=None,
@@ -246,8 +277,7 @@ def mutate_row(records: Records, kind: str, row: int, other: int) -> Records:
 )
 @given(data=st.data())
 def test_no_disorder_and_no_edge_makes_two_rows_differ(tmp_path: Path, data: st.DataObject) -> None:
-    story = data.draw(st.sampled_from(("plain", "exec", "by a child alone")))
-    records = all_records() if story == "plain" else grandchildren(story)
+    records = data.draw(st.sampled_from(STORIES))()
     for _ in range(data.draw(st.integers(1, 6), label="how many")):
         kind = data.draw(st.sampled_from(ROW_MUTATIONS))
         row = data.draw(st.integers(0, len(records) - 1))

@@ -48,6 +48,7 @@ CHOSEN_BY = ("kind", "flags", "host_pid", "start_boot_ns", "child_pid", "child_s
 """The columns that :meth:`Sieve.choose` asks for."""
 Narrow = Callable[[Table, Ids, Ids], Mask]
 """Given the records, the lives and who forked each."""
+Renames = Callable[[Table, Ids], Ids]
 _NAME_SALT = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -109,7 +110,11 @@ def sift_batch(records: npt.NDArray[np.void], min_zombie_ns: int, known: Known) 
 
 
 def sift(
-    rows: Rows, min_zombie_ns: int, known: Known | None, narrow: Narrow | None = None
+    rows: Rows,
+    min_zombie_ns: int,
+    known: Known | None,
+    narrow: Narrow | None = None,
+    renames: Renames | None = None,
 ) -> Sieve:
     """Find the ordinary lives in what was gathered.
 
@@ -118,6 +123,7 @@ def sift(
         min_zombie_ns: Longer zombies are not ordinary.
         known: What came before, or None where nothing did.
         narrow: Says which of them to take, before those go that others concern.
+        renames: Says whose children are not ordinary because of its names.
     """
     table = rows.join()
     ordinary, parents, released_ns = _find_lives(table, min_zombie_ns)
@@ -131,7 +137,7 @@ def sift(
         taken = narrow(table, ordinary, parents)
         ordinary, parents = ordinary[taken], parents[taken]
     while True:
-        stays = _concerned(table, ordinary, parents)
+        stays = _concerned(table, ordinary, parents, renames or renamed)
         keep = ~stays
         if keep.all():
             break
@@ -322,7 +328,7 @@ def _first_of_each(table: Table, whom: Ids, kinds: tuple[int, ...]) -> npt.NDArr
     return first_ns[owner]
 
 
-def _concerned(table: Table, ordinary: Ids, parents: Ids) -> Mask:
+def _concerned(table: Table, ordinary: Ids, parents: Ids, renames: Renames) -> Mask:
     """Which of the ordinary lives something that stays has to do with."""
     left_out = is_in(table["about"], ordinary)
     stays = ~left_out
@@ -339,7 +345,7 @@ def _concerned(table: Table, ordinary: Ids, parents: Ids) -> Mask:
     pids = np.unique(np.concatenate([pids_of(unreleased), bare_pids[bare_pids != 0]]))
     concerned |= is_in(pids_of(ordinary), pids)
     staying = np.unique(parents[~is_in(parents, ordinary)])
-    concerned |= is_in(parents, renamed(table, staying))
+    concerned |= is_in(parents, renames(table, staying))
     return concerned
 
 

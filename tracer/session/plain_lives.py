@@ -19,7 +19,7 @@ from tracer.correlate.correlator import Correlator
 from tracer.model.identity import ProcessKey
 from tracer.session.ordinary_lives import COLUMNS, Known, Rows, Sieve, Table, sift
 from tracer.session.process_ids import Ids, is_in, pids_of
-from tracer.session.reaper_names import name_reapers
+from tracer.session.reaper_names import name_reapers, renamed_unannounced
 from tracer.wire.decode import decode_comm
 from tracer.wire.layout import CONSTANTS
 from tracer.wire.record_columns import RecordColumns
@@ -37,8 +37,8 @@ _RELEASES = (CONSTANTS["ZT_KIND_REAP"], CONSTANTS["ZT_KIND_FREE"])
 _STAGE[[_FORK, CONSTANTS["ZT_KIND_EXEC"], CONSTANTS["ZT_KIND_EXIT_BEGIN"]]] = (0, 1, 1)
 _STAGE[[_EXIT, _NOTICE, *_RELEASES]] = (2, 3, 4, 4)
 _MEETINGS = (CONSTANTS["ZT_KIND_PROCESS"], _FORK, CONSTANTS["ZT_KIND_EXEC"])
-_REMEMBERED = 16_384
-"""Of so many of the gone the correlator remembers the names."""
+_REMEMBERED = 4_096
+"""Of so many of the gone the name is kept: a pointer to a parent may dangle so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,9 @@ class _Search:
         known = Known(
             pids=np.sort(np.fromiter(table.host_pids(), np.uint64)), name_of=self._plain_name_of
         )
-        sieve = sift(rows, self._correlator.options.min_zombie_ns, known, self._narrow)
+        sieve = sift(
+            rows, self._correlator.options.min_zombie_ns, known, self._narrow, renamed_unannounced
+        )
         if not len(sieve.ordinary):
             return None
         return self._tell(sieve)
@@ -234,7 +236,7 @@ class _Search:
         zombie_ns = np.zeros(len(kinds), np.int64)
         zombie_ns[releases] = columns["boot_ns"][releases] - columns["boot_ns"][notices]
         names = np.zeros(len(kinds), columns["comm"].dtype)
-        names[releases] = name_reapers(table, columns, ordinary, by_life(_FORK), releases)
+        names[releases] = name_reapers(table, columns, by_life(_FORK), releases)
         last = np.sort(releases)[-_REMEMBERED:]
         return PlainLives(sieve, rows, zombie_ns, names, self._last_comms(notices, releases, last))
 

@@ -16,6 +16,7 @@ Positions = npt.NDArray[np.intp]
 
 _DESCRIBES = tuple(CONSTANTS[f"ZT_KIND_{name}"] for name in ("FORK", "EXEC", "EXIT_BEGIN", "EXIT"))
 """Kinds that tell the newest name of the subject and of its parent."""
+_ANNOUNCES = tuple(CONSTANTS[f"ZT_KIND_{name}"] for name in ("FORK", "EXEC"))
 _FORK, _REAP = CONSTANTS["ZT_KIND_FORK"], CONSTANTS["ZT_KIND_REAP"]
 _NOTICE = CONSTANTS["ZT_KIND_COUNT"]
 _ACTED = (_FORK, _NOTICE, _REAP)
@@ -23,10 +24,39 @@ _TURNS = 4
 """Names that one record tells come one after the other: of it, of current, of its parent."""
 
 
+def renamed_unannounced(table: Table, parents: Ids) -> Ids:
+    """Which of some parents, sorted, have a name that no birth or exec of theirs told.
+
+    Any other is known by its newest name whichever of its children is passed over.
+    """
+    several = renamed(table, parents)
+    if not len(several):
+        return several
+    kinds = table["kind"]
+    announces = np.flatnonzero(
+        np.isin(kinds, _ANNOUNCES) & table["plain"] & is_in(table["about"], several)
+    )
+    when = _when(several, table["about"][announces], announces * _TURNS, len(kinds))
+    order = np.argsort(when)
+    when, names = when[order], table["about_name"][announces][order]
+    owners = np.searchsorted(several, table["about"][announces])[order]
+    is_unannounced = np.zeros(len(several), bool)
+    for turn, who in enumerate(("about", "actor", "parent")):
+        rows = np.flatnonzero(is_in(table[who], several) & (table[f"{who}_name"] != 0))
+        whose = np.searchsorted(several, table[who][rows])
+        told = _when(several, table[who][rows], rows * _TURNS + turn, len(kinds))
+        newest = np.searchsorted(when, told, "right") - 1
+        is_told = newest >= 0
+        is_told[is_told] = (owners[newest[is_told]] == whose[is_told]) & (
+            names[newest[is_told]] == table[f"{who}_name"][rows[is_told]]
+        )
+        is_unannounced[whose[~is_told]] = True
+    return several[is_unannounced]
+
+
 def name_reapers(
     table: Table,
     columns: Mapping[str, npt.NDArray[Any]],
-    ordinary: Ids,
     forks: Positions,
     releases: Positions,
 ) -> npt.NDArray[np.bytes_]:
@@ -35,14 +65,12 @@ def name_reapers(
     Args:
         table: The records of a piece.
         columns: Their members.
-        ordinary: All plain lives in it, sorted.
         forks: The birth of each, by position.
         releases: The release of each.
     """
     names: npt.NDArray[np.bytes_] = columns["cur_comm"][forks]
     parents = table["parent"][forks]
-    # Any other parent of a plain life has one name throughout.
-    several = renamed(table, np.unique(parents[is_in(parents, ordinary)]))
+    several = renamed(table, np.unique(parents))
     if not len(several):
         return names
     asked = np.flatnonzero(is_in(parents, several))
