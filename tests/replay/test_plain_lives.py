@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from tests.replay.captures import write_capture
 from tests.replay.made_host import BEGIN_NS, Records
 from tests.replay.test_capture_sieve import FIELDS, HOST, MUTATIONS, all_records, mutate, write
+from tracer.errors import CaptureError
 from tracer.frames.capture import EVENT_TABLES, Capture
 from tracer.report.jsonreport import render_report_file
 from tracer.session import pieces as pieces_module
 from tracer.session import plain_lives as lives_module
 from tracer.session import replay as replay_module
 from tracer.session.pieces import Piece
-from tracer.session.replay import Replay
+from tracer.session.replay import Replay, ReplayOptions
 from tracer.wire.layout import CONSTANTS
 
 _KIND = {name: CONSTANTS[f"ZT_KIND_{name}"] for name in ("FORK", "EXEC", "EXIT", "FREE", "REAP")}
@@ -120,6 +121,43 @@ def test_where_a_container_shares_the_hosts_namespace_every_record_is_decoded(
     path = write_capture(tmp_path / "a.arrows", HOST, attached=replace(attached, target=target))
     quick, full = Capture(path), line_by_line(path)
     assert_equal_tables(tables_of(quick), tables_of(full))
+
+
+def test_a_capture_that_was_cut_is_read_as_far_both_ways(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.arrows", all_records(), with_end=False)
+    path.write_bytes(path.read_bytes()[:-1000])
+    quick, full = Capture(path), line_by_line(path)
+    assert quick.table("events").equals(full.table("events"))
+    assert quick.is_cut
+    assert quick.cuts == full.cuts
+
+
+def test_a_corrupt_capture_is_named_with_its_offset_both_ways(tmp_path: Path) -> None:
+    records = all_records()
+    records["info"][100] = 77
+    path = write(tmp_path / "a.arrows", records)
+    said = []
+    for capture in (Capture(path), line_by_line(path)):
+        with pytest.raises(CaptureError) as error:
+            capture.table("events")
+        said.append(str(error.value))
+    assert said[0] == said[1]
+    assert "corrupt at byte" in said[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ReplayOptions(containers=("made-0",)),
+        ReplayOptions(pidns=(4026540000,)),
+        ReplayOptions(since_boot_ns=BEGIN_NS),
+        ReplayOptions(until_boot_ns=BEGIN_NS),
+    ],
+    ids=["container", "pidns", "since", "until"],
+)
+def test_of_a_part_every_record_is_decoded(tmp_path: Path, options: ReplayOptions) -> None:
+    path = write_capture(tmp_path / "a.arrows", HOST)
+    assert Replay(path, options).pieces() is None
 
 
 def grandchildren(renamed_at: str) -> Records:
