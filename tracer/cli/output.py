@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracer.cli.options import OutputOptions
+from tracer.cli.outlet import put_outlet_on_stdout
 from tracer.errors import CheckFailedError, OutputError
 from tracer.model.annotated import Annotated
 from tracer.model.events import AttachedEvent, DeliverEvent, SignalEvent
@@ -32,6 +33,10 @@ class Output:
     Args:
         options: What to print.
         min_zombie_s: Zombies shorter than this are ordinary.
+
+    Attributes:
+        on_closed: Called once stdout's reader is gone.
+        while_waiting: Called as long as stdout's reader has no room for more.
     """
 
     def __init__(self, options: OutputOptions, min_zombie_s: float) -> None:
@@ -42,6 +47,7 @@ class Output:
         self._is_closed = False
         self._live: LiveView | None = None
         self.on_closed: Callable[[], None] = lambda: None
+        self.while_waiting: Callable[[], object] = lambda: None
         if options.report_path is not None:
             _check_writable(Path(options.report_path))
 
@@ -53,10 +59,12 @@ class Output:
             if isinstance(sys.stdout, io.TextIOWrapper):
                 # JSON is UTF-8 whatever the locale says.
                 sys.stdout.reconfigure(encoding="utf-8")
+            put_outlet_on_stdout(self._wait_for_reader)
             return
         from tracer.report.live import LiveView
         from tracer.report.terminal import Terminal
 
+        put_outlet_on_stdout(self._wait_for_reader)
         terminal = Terminal.of(sys.stdout, no_color=self.options.no_color)
         self._is_terminal = terminal.is_terminal
         self._live = LiveView(
@@ -69,6 +77,9 @@ class Output:
             min_zombie_ns=self._min_zombie_ns,
             verbose=self.options.verbose,
         )
+
+    def _wait_for_reader(self) -> None:
+        self.while_waiting()
 
     @property
     def on_passed(self) -> Callable[[int], object] | None:

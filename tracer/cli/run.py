@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tracer.cli.options import OutputOptions, Seconds, SignalName, output_options, trace_options
 from tracer.cli.output import Output
 from tracer.cli.recording import recording, write_option
+
+if TYPE_CHECKING:
+    from tracer.session.trace import Trace
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
@@ -65,9 +68,10 @@ def command(
 
     out = Output(OutputOptions(**output), min_zombie_s)
 
-    def stop_when_closed(_workload: object, _trace: object, stop: Callable[[], None]) -> None:
+    def stop_when_closed(_workload: object, trace: Trace, stop: Callable[[], None]) -> None:
         # A command that nobody watches any more is stopped, as by Ctrl-C.
         out.on_closed = stop
+        out.while_waiting = trace.keep_up
 
     with recording(write_path, min_zombie_s) as recorder:
         try:

@@ -54,6 +54,7 @@ def command(
 
     def attached(trace: Trace) -> None:
         out.on_closed = lambda: trace.end("output closed")
+        out.while_waiting = trace.keep_up
         request.begin(trace)
 
     with recording(write_path, min_zombie_s) as recorder:

@@ -36,6 +36,7 @@ def watch_targets(
 
     def attached(trace: Trace) -> None:
         output.on_closed = lambda: trace.end("output closed")
+        output.while_waiting = trace.keep_up
         click.echo(
             f"zomtrace: tracing {safe_text(trace.target.description)}; Ctrl-C ends it", err=True
         )

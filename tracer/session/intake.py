@@ -82,6 +82,8 @@ class Intake:
         self._counted_ns: int | None = None
         self._backlog: deque[npt.NDArray[np.void]] = deque()
         self._backlog_records = 0
+        self._stowed: deque[tuple[npt.NDArray[np.void], int]] = deque()
+        self._stowed_records = 0
         self._init_starts: dict[int, int] = {}
         self._losses_due_s: float | None = None
 
@@ -92,8 +94,8 @@ class Intake:
 
     @property
     def is_holding(self) -> bool:
-        """Whether records wait for older siblings."""
-        return self._order.is_holding
+        """Whether records wait for older siblings, or for the next :meth:`pull`."""
+        return self._order.is_holding or bool(self._stowed)
 
     @property
     def losses_due_in_s(self) -> float | None:
@@ -131,13 +133,7 @@ class Intake:
         Returns:
             How many records were in it.
         """
-        if self._backlog_records <= _MAX_BACKLOG:
-            # The clock first: what is stamped before it has its place by now.
-            began_ns = self._clock()
-            batch = self._source.read(0.0)
-            self._take_in(batch, began_ns)
-            return len(batch)
-        return 0
+        return self._stowed_records + self._empty_ring(self._take_in)
 
     def pull_if_filling(self) -> int:
         """Empty the ring if it might be full soon, and let it gather otherwise.
@@ -147,6 +143,28 @@ class Intake:
         """
         return self.pull() if self._source.is_filling else 0
 
+    def stow_if_filling(self) -> None:
+        """Empty the ring if it might be full soon, and do nothing else as yet.
+
+        For in the midst of an event: nobody is shown the records, none is put in
+        order, before the next :meth:`pull`.
+        """
+        if self._source.is_filling:
+            self._empty_ring(self._stow)
+
+    def _empty_ring(self, take: Callable[[npt.NDArray[np.void], int], None]) -> int:
+        if self._backlog_records + self._stowed_records > _MAX_BACKLOG:
+            return 0
+        # The clock first: what is stamped before it has its place by now.
+        began_ns = self._clock()
+        batch = self._source.read(0.0)
+        take(batch, began_ns)
+        return len(batch)
+
+    def _stow(self, batch: npt.NDArray[np.void], began_ns: int) -> None:
+        self._stowed.append((batch, began_ns))
+        self._stowed_records += len(batch)
+
     def finish(self) -> None:
         """Empty the ring for the last time, and hold nothing back any longer."""
         began_ns = self._clock()
@@ -154,6 +172,12 @@ class Intake:
         self._keep(self._order.flush())
 
     def _take_in(self, batch: npt.NDArray[np.void], began_ns: int) -> None:
+        self._stow(batch, began_ns)
+        while self._stowed:
+            self._take_in_one(*self._stowed.popleft())
+
+    def _take_in_one(self, batch: npt.NDArray[np.void], began_ns: int) -> None:
+        self._stowed_records -= len(batch)
         if len(batch) and self._losses_due_s is None:
             self._losses_due_s = time.monotonic() + _LOSSES_S
         records = self._without_strangers(batch)

@@ -219,6 +219,10 @@ class Trace:
         """Add what was learnt elsewhere to what the hooks tell."""
         self._emit(event)
 
+    def keep_up(self) -> None:
+        """Empty the ring if it fills; for a sink that has to wait for somebody."""
+        self._intake.stow_if_filling()
+
     def end(self, reason: str) -> None:
         """End the trace at the next turn of the loop."""
         if self._end_reason is None:

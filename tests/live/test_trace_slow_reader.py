@@ -1,0 +1,52 @@
+"""A reader that takes its time costs no event: what it has no room for waits here."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+
+from tests.live.exit_oracle import ExitOracle
+from tests.live.noise import storm
+from tests.live.require import require_root
+from tests.live.waiting import wait_for
+from tests.live.zomtrace_process import zomtrace_command
+
+_MORE_THAN_THE_RING = 15_000
+"""Lives, of five records each, where the ring takes 59,000 records."""
+
+
+def test_what_a_reader_does_not_take_yet_is_not_lost() -> None:
+    require_root()
+    with subprocess.Popen(
+        [*zomtrace_command(), "--all", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as trace:
+        try:
+            assert trace.stdout is not None
+            assert trace.stderr is not None
+            while "Ctrl-C ends it" not in trace.stderr.readline():
+                assert trace.poll() is None
+            # Not a line of its output is read while the storm blows.
+            with ExitOracle() as oracle, storm() as storming:
+                wait_for(
+                    lambda: len(oracle.exits) > _MORE_THAN_THE_RING, "enough of a storm",
+                    within_s=60,
+                )  # fmt: skip
+                # And the storm's own.
+                number = storming.end() + 1
+            told, is_ended = 0, False
+            for text in trace.stdout:
+                line = json.loads(text)
+                told += line["kind"] == "exit" and line["comm"] == "storm"
+                if not is_ended and (told == number or line["kind"] == "loss"):
+                    is_ended = True
+                    trace.send_signal(signal.SIGINT)
+            assert trace.wait() == 0
+        finally:
+            trace.kill()
+    assert line["kind"] == "report"
+    assert line["lost"] == {}
+    assert told == number
