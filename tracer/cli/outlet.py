@@ -23,13 +23,15 @@ class Outlet(io.RawIOBase):
     no room for is lost.
 
     Args:
-        fd: The pipe's or socket's descriptor; it stays the caller's.
+        stream: Wrote to the pipe or socket until now; kept open, and closed with
+            this one.
         while_waiting: Called time and again as long as there is no room.
     """
 
-    def __init__(self, fd: int, while_waiting: Callable[[], object]) -> None:
+    def __init__(self, stream: io.TextIOWrapper, while_waiting: Callable[[], object]) -> None:
         super().__init__()
-        self._fd = fd
+        self._stream = stream
+        self._fd = fd = stream.fileno()
         self._while_waiting = while_waiting
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
@@ -37,6 +39,11 @@ class Outlet(io.RawIOBase):
     def fileno(self) -> int:
         """The descriptor."""
         return self._fd
+
+    def close(self) -> None:
+        """Close the pipe or socket."""
+        super().close()
+        self._stream.close()
 
     def writable(self) -> bool:
         """It is."""
@@ -54,26 +61,24 @@ class Outlet(io.RawIOBase):
         return os.write(self._fd, memoryview(data)[: select.PIPE_BUF])
 
 
-def has_slow_reader(stream: object) -> bool:
-    """Whether somebody else reads what is written there: a pipe or socket."""
-    if not isinstance(stream, io.TextIOWrapper):
-        return False
-    try:
-        mode = os.fstat(stream.fileno()).st_mode
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
 def put_outlet_on_stdout(while_waiting: Callable[[], object]) -> None:
-    """Have stdout wait for its reader as an :class:`Outlet` does, if it has one."""
+    """Have stdout wait for its reader as an :class:`Outlet` does, if it is a pipe or socket."""
     stdout = sys.stdout
-    if not has_slow_reader(stdout):
+    if not isinstance(stdout, io.TextIOWrapper) or not _is_pipe(stdout):
         return
     stdout.flush()
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(Outlet(stdout.fileno(), while_waiting)),
+        io.BufferedWriter(Outlet(stdout, while_waiting)),
         encoding=stdout.encoding,
         errors=stdout.errors,
         line_buffering=bool(stdout.line_buffering),
     )
+
+
+def _is_pipe(stream: io.TextIOWrapper) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):
+        # Closed, or nothing of the system's.
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
