@@ -28,7 +28,9 @@ else:
 # Programs compiled by a test are not for the next trace of this machine's user; a
 # kernel guest has no such user, and hands them on.
 _compiled = tempfile.TemporaryDirectory(prefix="zomtrace-compiled-")
-os.environ.setdefault("ZOMTRACE_CACHE", f"{_compiled.name}/programs")
+os.environ["ZOMTRACE_CACHE"] = os.environ.get(
+    "ZOMTRACE_GUEST_PROGRAMS", f"{_compiled.name}/programs"
+)
 
 _LIVE = tuple(Path(__file__).parent / name for name in ("live", "bench"))
 _NO_REASON = {"", "unconditional skip", "<Skipped instance>", "<Skipped ''>"}

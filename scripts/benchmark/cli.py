@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmark.docs import RESULTS_FILE, load_results, write_pages
+from benchmark.docs import RESULTS_FILE, SCHEMA, load_results, write_pages
 from benchmark.errors import (
     EXIT_INTERRUPTED,
     EXIT_NOISY,
@@ -144,7 +144,7 @@ def _data(
     shares = noise(results.runs)
     too_noisy = [storm for storm, share in shares.items() if share > arguments.noise]
     return {
-        "schema": "zomtrace.bench/1",
+        "schema": SCHEMA,
         "when": datetime.now(UTC).strftime("%Y-%m-%d"),
         "command": " ".join(("scripts/bench", *argv)),
         "seconds": seconds,
@@ -154,7 +154,11 @@ def _data(
         "noise": shares,
         "too_noisy": [] if arguments.accept_noise else too_noisy,
         # Without these there is nothing to say; one without another storm says so.
-        "comparable": not {FORK, FORK_ONE} & set(too_noisy),
+        "comparable": all(
+            shares.get(storm, 1.0) <= arguments.noise
+            for storm in (FORK, FORK_ONE)
+            if any(storm in run["storms"] for run in results.runs)
+        ),
         **asdict(results),
     }
 

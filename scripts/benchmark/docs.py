@@ -12,6 +12,7 @@ from benchmark.table import render_page, render_readme
 
 CHECKOUT = Path(__file__).parents[2]
 RESULTS_FILE = CHECKOUT / "build" / "bench.json"
+SCHEMA = "zomtrace.bench/2"
 
 _BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
@@ -34,12 +35,14 @@ def load_results(source: Path) -> Mapping[str, Any]:
     """Read what a run left.
 
     Raises:
-        BenchError: There was no run.
+        BenchError: There was no run, or one of another bench.
     """
     try:
         data: Mapping[str, Any] = json.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BenchError(f"{source} is not there", hint="run scripts/bench first") from None
+    if data.get("schema") != SCHEMA:
+        raise BenchError(f"{source} is of an older bench", hint="run scripts/bench again")
     return data
 
 

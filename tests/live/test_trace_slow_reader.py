@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import subprocess
+import termios
+from array import array
+from pathlib import Path
 
 from tests.live.exit_oracle import ExitOracle
 from tests.live.noise import storm
 from tests.live.require import require_root
 from tests.live.waiting import wait_for
+from tests.live.workloads import workload
 from tests.live.zomtrace_process import zomtrace_command
 
 _MORE_THAN_THE_RING = 15_000
 """Lives, of five records each, where the ring takes 59,000 records."""
+
+
+def test_a_report_waits_for_its_reader_when_the_trace_is_over(tmp_path: Path) -> None:
+    written = tmp_path / "report.json"
+    with subprocess.Popen(
+        [
+            *zomtrace_command(), "run", "--json", "--report", written, "--stop-after", "0.2", "--",
+            workload("family"), "0", "300", "exit",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as trace:  # fmt: skip
+        assert trace.stdout is not None
+        try:
+            # Room for not even the lines of the births.
+            wait_for(lambda: is_waiting(trace), "it waits for its reader", within_s=30)
+            lines = trace.stdout.read().splitlines()
+            assert trace.wait() == 0
+        finally:
+            trace.kill()
+    assert json.loads(lines[-1]) == json.loads(written.read_text()) | {"kind": "report"}
+    assert len(lines[-1]) > 1 << 16
+
+
+def is_waiting(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has filled its pipe."""
+    assert process.stdout is not None
+    number = array("i", [0])
+    fcntl.ioctl(process.stdout, termios.FIONREAD, number)
+    return number[0] >= (1 << 16) - 4096
 
 
 def test_what_a_reader_does_not_take_yet_is_not_lost() -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.replay.made_host import SECOND_NS, MadeHost
 from tracer.model.events import HookState
 from tracer.model.target import KernelFilter
+from tracer.session.intake import Intake
 from tracer.session.interrupts import Interrupts
 from tracer.session.trace import Trace, TraceOptions
 
@@ -83,6 +84,42 @@ def source() -> Iterator[SmallRing]:
     one = SmallRing()
     yield one
     one.close()
+
+
+@pytest.fixture
+def intake(source: SmallRing) -> Intake:
+    return Intake(source, lambda: 1 << 62, lambda records: None)
+
+
+def test_what_is_stowed_is_taken_in_later_however_much_it_is(
+    source: SmallRing, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracer.session.intake._MAX_BACKLOG", 3 * AT_ONCE)
+    source.read(0.0)
+    while not source.lost:
+        source.on_event(0)
+        intake.stow_if_filling()
+    assert (intake.has_backlog, intake.is_holding) == (False, True)
+    stowed = intake.pull()
+    assert stowed > 3 * AT_ONCE
+    assert intake.pull() == 0
+    taken = 0
+    while intake.has_backlog:
+        taken += len(intake.take_part())
+    assert taken == stowed
+    # There is room again.
+    assert intake.pull() == RING_RECORDS
+
+
+def test_after_the_end_the_ring_is_left_alone(source: SmallRing, intake: Intake) -> None:
+    source.on_event(0)
+    intake.finish()
+    source.on_event(0)
+    source.on_event(0)
+    assert source.is_filling
+    intake.stow_if_filling()
+    assert (intake.pull(), intake.pull_if_filling()) == (0, 0)
+    assert source.is_filling
 
 
 def test_a_large_batch_of_which_little_is_passed_over_loses_nothing_of_the_next(

@@ -32,6 +32,7 @@ def a_watched_run(peer: str, *seconds: float, exits: int | None, lost: Any) -> d
 
 
 RESULTS: dict[str, Any] = {
+    "schema": docs.SCHEMA,
     "command": "scripts/bench", "when": "2026-01-02", "rounds": 1, "comparable": True,
     "host": {"kernel": "6.1", "cpus": 2, "model": "a processor"},
     "noise": {"fork": 0.02}, "too_noisy": [],

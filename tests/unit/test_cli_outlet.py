@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import os
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
+from weakref import ref
 
 import pytest
 
@@ -21,24 +23,56 @@ def stdout_as_a_pipe() -> Iterator[int]:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     before, sys.stdout = sys.stdout, open(writing, "w", encoding="utf-8")  # noqa: SIM115
+    stream = ref(sys.stdout)
     try:
         yield reading
     finally:
-        sys.stdout.close()
+        sys.stdout.flush()
+        kept = stream()
+        assert kept is not None
         sys.stdout = before
+        gc.collect()
+        assert not kept.closed
+        kept.close()
+
+
+def read(pipe: int) -> bytes:
+    """What is there, if anything."""
+    with contextlib.suppress(BlockingIOError):
+        return os.read(pipe, 1 << 20)
+    return b""
 
 
 def test_all_comes_though_the_reader_reads_only_while_it_is_waited_for() -> None:
     with stdout_as_a_pipe() as pipe:
         taken = []
-        put_outlet_on_stdout(lambda: taken.append(os.read(pipe, 1 << 20)))
+        put_outlet_on_stdout(lambda: taken.append(read(pipe)))
         text = "".join(f"line {number}\n" for number in range(50_000))
         sys.stdout.write(text)
         sys.stdout.flush()
-        taken.append(os.read(pipe, 1 << 20))
+        taken.append(read(pipe))
         os.close(pipe)
     assert len(taken) > 2
     assert b"".join(taken).decode() == text
+
+
+def test_short_waits_are_used_as_well() -> None:
+    with stdout_as_a_pipe() as pipe:
+        looks = 0
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+            read(pipe)
+
+        put_outlet_on_stdout(look)
+        sys.stdout.write("a line\n" * 10)
+        sys.stdout.flush()
+        for _ in range(20):
+            sys.stdout.write("x" * 4000)
+            sys.stdout.flush()
+        assert looks >= 20
+        os.close(pipe)
 
 
 def test_the_pipe_stays_open_when_the_stream_before_is_forgotten() -> None:

@@ -23,9 +23,10 @@ class Outlet(io.RawIOBase):
     no room for is lost.
 
     Args:
-        stream: Wrote to the pipe or socket until now; kept open, and closed with
-            this one.
-        while_waiting: Called time and again as long as there is no room.
+        stream: Wrote to the pipe or socket until now; kept, for its end would close
+            that.
+        while_waiting: Called before each few KiB, and time and again as long as there
+            is no room: many a short wait is a long one.
     """
 
     def __init__(self, stream: io.TextIOWrapper, while_waiting: Callable[[], object]) -> None:
@@ -40,11 +41,6 @@ class Outlet(io.RawIOBase):
         """The descriptor."""
         return self._fd
 
-    def close(self) -> None:
-        """Close the pipe or socket."""
-        super().close()
-        self._stream.close()
-
     def writable(self) -> bool:
         """It is."""
         return True
@@ -55,6 +51,7 @@ class Outlet(io.RawIOBase):
         Raises:
             BrokenPipeError: The reader is gone.
         """
+        self._while_waiting()
         while not self._poll.poll(_LOOK_MS):
             self._while_waiting()
         # Room for so much is what poll(2) promises of a pipe.

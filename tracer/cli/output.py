@@ -36,7 +36,8 @@ class Output:
 
     Attributes:
         on_closed: Called once stdout's reader is gone.
-        while_waiting: Called as long as stdout's reader has no room for more.
+        while_waiting: Called while stdout's reader may have no room, as long as the
+            trace lasts.
     """
 
     def __init__(self, options: OutputOptions, min_zombie_s: float) -> None:
@@ -143,7 +144,8 @@ class Output:
         return _TICK_S if self._is_terminal else None
 
     def close_live(self) -> None:
-        """End the live view; the terminal is as it was."""
+        """End the live view, the trace is over; the terminal is as it was."""
+        self.while_waiting = lambda: None
         if self._live is not None and not self._is_closed:
             try:
                 self._live.close()

@@ -189,7 +189,8 @@ class BpfSource:
             if due_s is not None and (left_s is None or due_s < left_s):
                 left_s = due_s
             batch = ring.drain() if left_s == 0 or ring.wait(left_s) else ring.nothing
-            sweep.observe(batch)
+            if self._can_sweep:
+                sweep.observe(batch)
             if self.sweep_due_in_s == 0:
                 batch = self._with_released(batch, is_last=False)
             if self._wakeup is not None:
@@ -204,9 +205,11 @@ class BpfSource:
         None where no process is dead and unreleased; then there is no need to
         wake up at all.
         """
-        if "seed" not in self._links or not self._sees_every_process:
-            return None
-        return self._open_sweep().due_in_s
+        return self._open_sweep().due_in_s if self._can_sweep else None
+
+    @property
+    def _can_sweep(self) -> bool:
+        return "seed" in self._links and self._sees_every_process
 
     def finish(self) -> npt.NDArray[np.void]:
         """Take what is left, for the last time.

@@ -78,6 +78,8 @@ class ReleaseSweep:
             # Most are dead and gone within one batch: nothing of them is kept.
             begins = begins[~_is_among(_identities(batch, begins), released)]
         has_begun = bool(len(begins))
+        if not has_begun and not self.is_pending:
+            return
         if not self.is_pending or has_begun:
             self._pause_s = SHORTEST_PAUSE_S
             self._next_s = min(self._next_s, self._clock() + self._pause_s)

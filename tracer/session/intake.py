@@ -84,6 +84,7 @@ class Intake:
         self._backlog_records = 0
         self._stowed: deque[tuple[npt.NDArray[np.void], int]] = deque()
         self._stowed_records = 0
+        self._is_finished = False
         self._init_starts: dict[int, int] = {}
         self._losses_due_s: float | None = None
 
@@ -128,12 +129,12 @@ class Intake:
         self._order.push(self._without_strangers(seed), 0)
 
     def pull(self) -> int:
-        """Empty the ring.
+        """Empty the ring, and take in what was stowed; nothing after :meth:`finish`.
 
         Returns:
-            How many records were in it.
+            How many records there were.
         """
-        return self._stowed_records + self._empty_ring(self._take_in)
+        return self._take_in_stowed() + self._empty_ring(self._take_in)
 
     def pull_if_filling(self) -> int:
         """Empty the ring if it might be full soon, and let it gather otherwise.
@@ -141,7 +142,7 @@ class Intake:
         Returns:
             How many records were in it.
         """
-        return self.pull() if self._source.is_filling else 0
+        return self.pull() if not self._is_finished and self._source.is_filling else 0
 
     def stow_if_filling(self) -> None:
         """Empty the ring if it might be full soon, and do nothing else as yet.
@@ -149,11 +150,11 @@ class Intake:
         For in the midst of an event: nobody is shown the records, none is put in
         order, before the next :meth:`pull`.
         """
-        if self._source.is_filling:
+        if not self._is_finished and self._source.is_filling:
             self._empty_ring(self._stow)
 
     def _empty_ring(self, take: Callable[[npt.NDArray[np.void], int], None]) -> int:
-        if self._backlog_records + self._stowed_records > _MAX_BACKLOG:
+        if self._is_finished or self._backlog_records + self._stowed_records > _MAX_BACKLOG:
             return 0
         # The clock first: what is stamped before it has its place by now.
         began_ns = self._clock()
@@ -168,16 +169,26 @@ class Intake:
     def finish(self) -> None:
         """Empty the ring for the last time, and hold nothing back any longer."""
         began_ns = self._clock()
-        self._take_in(self._source.finish(), began_ns)
+        last = self._source.finish()
+        # What a storm goes on to do was not asked for: it could keep the end away.
+        self._is_finished = True
+        self._take_in(last, began_ns)
         self._keep(self._order.flush())
 
     def _take_in(self, batch: npt.NDArray[np.void], began_ns: int) -> None:
         self._stow(batch, began_ns)
+        self._take_in_stowed()
+
+    def _take_in_stowed(self) -> int:
+        number = 0
         while self._stowed:
-            self._take_in_one(*self._stowed.popleft())
+            batch, began_ns = self._stowed.popleft()
+            self._stowed_records -= len(batch)
+            number += len(batch)
+            self._take_in_one(batch, began_ns)
+        return number
 
     def _take_in_one(self, batch: npt.NDArray[np.void], began_ns: int) -> None:
-        self._stowed_records -= len(batch)
         if len(batch) and self._losses_due_s is None:
             self._losses_due_s = time.monotonic() + _LOSSES_S
         records = self._without_strangers(batch)
