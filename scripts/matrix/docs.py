@@ -101,8 +101,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _plan(seen: _Seen) -> str:
     plans = {kernel: seen.facts(kernel, "plan")[0] for kernel in seen.kernels}
     rows = [
-        [name, *(f"`{plans[kernel][name]}`" for kernel in seen.kernels)]
-        for name in plans[seen.kernels[0]]
+        [
+            name,
+            *(
+                f"`{plans[kernel][name]}`" if name in plans[kernel] else "not needed"
+                for kernel in seen.kernels
+            ),
+        ]
+        for name in sorted(set().union(*plans.values()))
     ]
     return _table(["row", *seen.kernels], rows)
 
