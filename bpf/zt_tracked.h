@@ -105,8 +105,14 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 	case 0:
 		zt_count_followed(1);
 		break;
-	case -ZT_EEXIST: /* another thread of it was faster */
-		return false;
+	case -ZT_EEXIST:
+		/* Another thread of it was faster, or the iterator, which tells no exit. */
+		known = zt_tracked.lookup(&key);
+		if (!exit_seen || (known && known->exit_seen))
+			return false;
+		if (known)
+			known->exit_seen = 1;
+		return zt_is_first(ZT_KIND_EXIT, key.host_pid, key.start_boot_ns);
 	default: /* no room: its release will not be seen */
 		if (exit_seen && !zt_is_first(ZT_KIND_FREE, key.host_pid, key.start_boot_ns))
 			return false;

@@ -798,6 +798,32 @@ def test_nothing_is_lost_in_a_fork_storm_with_the_default_ring() -> None:
         assert trace.source.take_losses() == {}
 
 
+def test_an_exit_is_told_though_the_processes_are_listed_at_that_moment() -> None:
+    with tracing(KernelFilter(everything=True), ring_bytes=64 << 20) as trace, storm(2) as noise:
+        kinds, ids = [], []
+
+        def keep(batch: Records) -> None:
+            batch = batch[batch["comm"] == b"storm"]
+            kinds.append(batch["kind"])
+            ids.append(batch["start_boot_ns"] ^ (batch["host_pid"].astype(np.uint64) << 42))
+
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            trace.source.seed()
+            keep(trace.source.read(0))
+        noise.end()
+        while len(batch := trace.source.read(0)):
+            keep(batch)
+        assert trace.source.take_losses() == {}
+    kind, one = np.concatenate(kinds), np.concatenate(ids)
+    forked = one[kind == CONSTANTS["ZT_KIND_FORK"]]
+    ended = one[kind == CONSTANTS["ZT_KIND_EXIT"]]
+    assert len(forked) > 10_000
+    assert len(np.unique(ended)) == len(ended)
+    # The storm itself was there before.
+    assert len(np.setdiff1d(forked, ended)) == 0
+
+
 def test_a_quiet_target_costs_nothing_however_busy_the_host() -> None:
     with PidnsScript("say('ready'); hear()") as script, storm(2):
         script.listen()
