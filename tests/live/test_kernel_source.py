@@ -818,7 +818,7 @@ def test_an_exit_is_told_though_the_processes_are_listed_at_that_moment() -> Non
     kind, one = np.concatenate(kinds), np.concatenate(ids)
     forked = one[kind == CONSTANTS["ZT_KIND_FORK"]]
     ended = one[kind == CONSTANTS["ZT_KIND_EXIT"]]
-    assert len(forked) > 10_000
+    assert len(forked) > 1_000
     assert len(np.unique(ended)) == len(ended)
     # The storm itself was there before.
     assert len(np.setdiff1d(forked, ended)) == 0

@@ -316,8 +316,7 @@ def test_what_pytest_and_the_other_kernels_said_stands_at_the_end(ready: Checkou
     ready.stand_in(ready.root / "scripts/kernel-matrix", prints="6.1 ok")
     done = ready.run("test", "--unit", "--kernel")
     assert done.returncode == 0
-    said = [line for line in done.stdout.splitlines() if "waiting" not in line]
-    assert said[-3:] == ["==== 3 passed in 0.1s ====", "6.1 ok", "test: passed"]
+    assert done.stdout.splitlines()[-3:] == ["==== 3 passed in 0.1s ====", "6.1 ok", "test: passed"]
     assert done.stderr == ""
 
 
@@ -371,7 +370,7 @@ def test_a_set_up_that_fails_ends_the_whole(ready: Checkout) -> None:
     assert ready.called() == ["setup --test --kernel"]
 
 
-def test_naming_nothing_runs_everything_and_the_other_kernels_beside_it(ready: Checkout) -> None:
+def test_naming_nothing_runs_everything_and_the_other_kernels_last(ready: Checkout) -> None:
     done = ready.run("test")
     assert done.returncode == 0
     assert {call.split()[0] for call in ready.called()} == {
@@ -379,6 +378,7 @@ def test_naming_nothing_runs_everything_and_the_other_kernels_beside_it(ready: C
         "kernel-matrix",
     }  # fmt: skip
     assert ready.called()[0] == "setup --test --kernel"
+    assert ready.called()[-1].split()[0] == "kernel-matrix"
 
 
 @pytest.mark.parametrize(
