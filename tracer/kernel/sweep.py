@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracer.wire.layout import CONSTANTS, RECORD, join_records, take_records
+from tracer.wire.process_ids import Ids, is_in, process_ids
 
 Records = npt.NDArray[np.void]
 
@@ -60,7 +61,7 @@ class ReleaseSweep:
         self._dead = np.empty(0, RECORD)
         self._misses = np.empty(0, np.int64)
         self._new_dead: list[Records] = []
-        self._new_released: list[npt.NDArray[np.uint64]] = []
+        self._new_released: list[Ids] = []
         self._pause_s = SHORTEST_PAUSE_S
         self._next_s = 0.0
 
@@ -76,7 +77,7 @@ class ReleaseSweep:
         released = _identities(batch, ends)
         if len(begins) and len(ends):
             # Most are dead and gone within one batch: nothing of them is kept.
-            begins = begins[~_is_among(_identities(batch, begins), released)]
+            begins = begins[~is_in(_identities(batch, begins), np.sort(released))]
         has_begun = bool(len(begins))
         if not has_begun and not self.is_pending:
             return
@@ -152,28 +153,13 @@ class ReleaseSweep:
         _, first = np.unique(_identities(dead), return_index=True)
         if self._new_released:
             released = np.concatenate(self._new_released)
-            first = first[~_is_among(_identities(dead)[first], released)]
+            first = first[~is_in(_identities(dead)[first], np.sort(released))]
         self._new_dead, self._new_released = [], []
         self._dead, self._misses = dead[first], misses[first]
 
 
-def _identities(records: Records, where: Any = slice(None)) -> npt.NDArray[np.uint64]:
-    """One number a process: start times are all but unique, pids make them so."""
-    starts, pids = records["start_boot_ns"][where], records["host_pid"][where]
-    identities: npt.NDArray[np.uint64] = starts ^ (pids.astype(np.uint64) << np.uint64(42))
-    return identities
-
-
-def _is_among(
-    identities: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.bool_]:
-    """np.isin() for numbers nearly in order, in a fraction of its time."""
-    if not len(others):
-        return np.zeros(len(identities), bool)
-    ordered = np.sort(others)
-    at = np.minimum(np.searchsorted(ordered, identities), len(ordered) - 1)
-    found: npt.NDArray[np.bool_] = ordered[at] == identities
-    return found
+def _identities(records: Records, where: Any = slice(None)) -> Ids:
+    return process_ids(records["host_pid"][where], records["start_boot_ns"][where])
 
 
 def _tracked_key(record: Any) -> bytes:

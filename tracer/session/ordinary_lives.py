@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from tracer.correlate.correlator import Correlator
 from tracer.model.identity import ProcessKey
-from tracer.session.process_ids import Ids, is_in, pids_of, process_ids
 from tracer.wire.decode import decode_comm
 from tracer.wire.layout import CONSTANTS
+from tracer.wire.process_ids import Ids, is_in, pids_of, process_ids
 
 Columns = Callable[[str], npt.NDArray[Any]]
 Mask = npt.NDArray[np.bool_]

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from tracer.correlate.correlator import Correlator
 from tracer.model.identity import ProcessKey
 from tracer.session.ordinary_lives import COLUMNS, Known, Rows, Sieve, Table, sift
-from tracer.session.process_ids import Ids, is_in, pids_of
 from tracer.session.reaper_names import name_reapers, renamed_unannounced
 from tracer.wire.decode import decode_comm
 from tracer.wire.layout import CONSTANTS
+from tracer.wire.process_ids import Ids, is_in, pids_of
 from tracer.wire.record_columns import RecordColumns
 
 Mask = npt.NDArray[np.bool_]

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tracer.session.ordinary_lives import Table, renamed
-from tracer.session.process_ids import Ids, is_in
 from tracer.wire.layout import CONSTANTS
+from tracer.wire.process_ids import Ids, is_in
 
 Positions = npt.NDArray[np.intp]
 

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from tracer.errors import TargetNotFoundError
 from tracer.model.events import AttachedEvent, ContainerEvent, ObservationEvent
 from tracer.model.target import Container
-from tracer.session.process_ids import is_in, process_ids
 from tracer.wire.capture_reader import CaptureReader
 from tracer.wire.event_json import SideEvent
 from tracer.wire.layout import CONSTANTS
+from tracer.wire.process_ids import is_in, process_ids
 
 _F_INIT = CONSTANTS["ZT_F_INIT"]
 _F_NOTIFY = CONSTANTS["ZT_F_NOTIFY"]
