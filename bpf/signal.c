@@ -24,7 +24,7 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 	bool wanted, notify = false;
 	struct zt_action action;
 	struct zt_event *e;
-	u64 *zombie_start = NULL;
+	u64 zombie_start = 0;
 	u32 cur_tgid, si_pid = 0;
 	int si_code = 0;
 	u64 blocked;
@@ -58,7 +58,7 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 		 * number is one we know.
 		 */
 		if (si_pid != cur_tgid && pid__level(task_struct__thread_pid(task)) == 0)
-			zombie_start = zt_tracked_pids.lookup(&si_pid);
+			zombie_start = zt_start_of_dead(si_pid);
 		if (!wanted)
 			wanted = zombie_start || zt_task_wanted(config, cur_leader);
 	}
@@ -108,7 +108,7 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 			e->flags |= ZT_F_NOCLDWAIT;
 		if (zombie_start) {
 			e->child_pid = si_pid;
-			e->child_start_boot_ns = *zombie_start;
+			e->child_start_boot_ns = zombie_start;
 		} else if (zt_number_in(cur_leader, e->pidns_level, ns) == si_pid &&
 			   zt_live(cur_leader) == 0) {
 			e->child_pid = cur_tgid;

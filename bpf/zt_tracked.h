@@ -46,8 +46,14 @@ struct zt_tracked {
 BPF_F_TABLE("hash", struct zt_tracked_key, struct zt_tracked, zt_tracked, ZT_TRACKED_MAX,
 	    ZT_NO_PREALLOC);
 
-/* The same by number, to its start: an adoption names the zombie by its number. */
-BPF_F_TABLE("hash", u32, u64, zt_tracked_pids, ZT_TRACKED_MAX, ZT_NO_PREALLOC);
+/*
+ * Their starts, by number: an adoption names the zombie by its number. An array
+ * costs a twentieth of a hash, and nothing need be taken out of it, as what it says
+ * is looked up in zt_tracked. Numbers that are so far apart share a place; of who
+ * lost it user space knows by its number alone.
+ */
+#define ZT_TRACKED_PIDS 131072
+BPF_ARRAY(zt_tracked_starts, u64, ZT_TRACKED_PIDS);
 
 /* At least so many are followed: what user space takes out is not subtracted. */
 BPF_ARRAY(zt_following, u64, 1);
@@ -69,6 +75,25 @@ static __always_inline bool zt_follows_any(void)
 	return number && *number;
 }
 
+static __always_inline u64 *zt_tracked_start(u32 host_pid)
+{
+	u32 place = host_pid & (ZT_TRACKED_PIDS - 1);
+
+	return zt_tracked_starts.lookup(&place);
+}
+
+/* The start of the dead process with this number, or 0. */
+static __always_inline u64 zt_start_of_dead(u32 host_pid)
+{
+	struct zt_tracked_key key = { .host_pid = host_pid };
+	u64 *start_boot_ns = zt_tracked_start(host_pid);
+
+	if (!start_boot_ns)
+		return 0;
+	key.start_boot_ns = *start_boot_ns;
+	return zt_tracked.lookup(&key) ? key.start_boot_ns : 0;
+}
+
 /*
  * Begin to follow a process whose last thread ends or has ended. Returns false
  * where its exit has been told already.
@@ -79,6 +104,7 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 	struct zt_tracked_key key = {};
 	struct zt_tracked tracked = {};
 	struct zt_tracked *known;
+	u64 *start_boot_ns;
 	const void *ns;
 
 	key.start_boot_ns = task_struct__start_boottime(leader);
@@ -118,7 +144,9 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 			return false;
 		zt_count_drop(ZT_KIND_FREE);
 	}
-	zt_tracked_pids.update(&key.host_pid, &key.start_boot_ns);
+	start_boot_ns = zt_tracked_start(key.host_pid);
+	if (start_boot_ns)
+		*start_boot_ns = key.start_boot_ns;
 	return true;
 }
 
@@ -128,11 +156,6 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
  */
 static __always_inline bool zt_untrack(struct zt_tracked_key *key)
 {
-	u64 *start_boot_ns = zt_tracked_pids.lookup(&key->host_pid);
-
-	/* The number may belong to another one by now. */
-	if (start_boot_ns && *start_boot_ns == key->start_boot_ns)
-		zt_tracked_pids.delete(&key->host_pid);
 	if (zt_tracked.delete(key))
 		return false;
 	zt_count_followed(-1);

@@ -40,7 +40,7 @@ _HEADERS = (
     "zt_probe.h",
 )
 _MAPS = ("zt_events", "zt_config", "zt_pidns", "zt_cgroups", "zt_tracked", "zt_drops")
-_INNER_MAPS = ("zt_tracked_pids", "zt_following", "zt_told", "zt_scratch")
+_INNER_MAPS = ("zt_tracked_starts", "zt_following", "zt_told", "zt_scratch")
 """Which the programs alone use."""
 
 # enum bpf_prog_type

@@ -180,7 +180,7 @@ def render_view(
         features: From :func:`read_features`.
         machine: As uname prints it: x86_64 or aarch64.
         cgroup_v1: Tell containers apart by the pids controller's v1 hierarchy.
-        preallocate: Spend 20 MB of the kernel's memory on maps that are full at once
+        preallocate: Spend 14 MB of the kernel's memory on maps that are full at once
             rather than grow: what ends costs half the time.
 
     Raises:
