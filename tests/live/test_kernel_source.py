@@ -362,6 +362,20 @@ def test_what_the_kernel_keeps_to_itself_is_found_out_and_wakes_the_sleeper() ->
             assert not poll.poll(0)
 
 
+def test_of_many_that_are_taken_out_at_once_those_that_were_not_there_are_named() -> None:
+    with PidnsScript(SEEDED) as script:
+        assert {script.listen(), script.listen()} == {"child", "ready"}
+        with tracing(in_pidns(script)) as trace:
+            trace.source.seed()
+            tracked = trace.source._programs().maps["zt_tracked"]
+            there, nobody = list(tracked.keys()), bytes(tracked.key_size)
+            assert len(there) == 7
+            keys = [nobody, *there[:3], nobody, nobody, *there[3:6], nobody]
+            assert tracked.delete_each(b"".join(keys)) == [0, 4, 5, 9]
+            assert list(tracked.keys()) == there[6:]
+            assert tracked.delete_each(b"") == []
+
+
 def test_at_the_end_what_is_gone_is_told_at_once() -> None:
     with PidnsScript(SEEDED) as script:
         assert {script.listen(), script.listen()} == {"child", "ready"}

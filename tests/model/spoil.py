@@ -98,11 +98,9 @@ def reordered(events: list[Event], rng: random.Random) -> list[Event]:
         batch["boot_ns"] = [records[i].boot_ns for i in arrival[start:end]]
         batch["host_pid"] = arrival[start:end]
         began_ns = int(batch["boot_ns"].max()) if len(batch) else 0
-        released = order.push(batch, began_ns)
-        result.extend(
-            records[int(i)] for i in (released["host_pid"] if released is not None else ())
-        )
-    rest = order.flush()
-    result.extend(records[int(i)] for i in (rest["host_pid"] if rest is not None else ()))
+        for part in order.push(batch, began_ns):
+            result.extend(records[int(i)] for i in part["host_pid"])
+    for part in order.flush():
+        result.extend(records[int(i)] for i in part["host_pid"])
     assert order.late == 0
     return [*head, *(replace(event) for event in result)]

@@ -313,7 +313,7 @@ def test_members_an_older_record_did_not_have_are_zero(tmp_path: Path) -> None:
     """A capture of a version whose record had no cgroup_id and one member more."""
     path = tmp_path / "old.arrows"
     records = next(HOST.records())[:5]
-    batch = capture_schema.records_to_batch(records, capture_schema.arrow_schema({}))
+    batch = capture_schema.records_to_batch([records], capture_schema.arrow_schema({}))
     batch = batch.drop_columns(["cgroup_id"]).append_column(
         pa.field("retired", pa.int32()), pa.array(range(5), pa.int32())
     )

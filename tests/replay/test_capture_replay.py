@@ -91,7 +91,8 @@ class MadeSource:
             return losses
         return {}
 
-    is_filling = False
+    capacity = 1
+    filled = 0.0
 
     def fileno(self) -> int:
         return self._fd
@@ -219,7 +220,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_trace(
     told: list[OutputError] = []
     calls = []
 
-    def refuse(writer: CaptureWriter, records: object) -> None:
+    def refuse(writer: CaptureWriter, *records: object) -> None:
         calls.append(records)
         raise OutputError("a.arrows: No space left on device")
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tracer.kernel.sweep import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, Records, ReleaseSweep
+from tracer.kernel.sweep import (
+    LONGEST_PAUSE_S,
+    OVERDUE_NS,
+    SHORTEST_PAUSE_S,
+    Records,
+    ReleaseSweep,
+)
 from tracer.wire.layout import CONSTANTS, RECORD
 
 DEAD = CONSTANTS["ZT_F_GROUP_DEAD"]
@@ -43,11 +49,11 @@ class Kernel:
         self.now_s += self.pass_s
         return records("PROCESS", *sorted(self.there), parent=self.parent)
 
-    def _forget(self, key: bytes) -> bool:
-        pid = int.from_bytes(key[8:12], "little")
-        was = pid in self.followed
-        self.followed.discard(pid)
-        return was
+    def _forget(self, keys: bytes) -> list[int]:
+        pids = [int.from_bytes(keys[at + 8 : at + 12], "little") for at in range(0, len(keys), 16)]
+        absent = [place for place, pid in enumerate(pids) if pid not in self.followed]
+        self.followed -= set(pids)
+        return absent
 
 
 def test_nothing_dead_needs_no_pass() -> None:
@@ -99,6 +105,27 @@ def test_what_is_gone_twice_is_told_as_last_seen() -> None:
     assert (free["cur_host_pid"], free["sys_nr"]) == (0, -1)
     assert not sweep.is_pending
     assert kernel.followed == set()
+
+
+def test_what_was_never_seen_as_a_zombie_is_told_at_once_when_it_is_long_overdue() -> None:
+    kernel = Kernel()
+    kernel.followed = {5, 6}
+    sweep = kernel.sweep()
+    exits = records("EXIT", 5, 6)
+    exits["boot_ns"] = [1_000, 2_000]
+    sweep.observe(exits)
+    assert sweep.sweep(1_000 + OVERDUE_NS)["host_pid"].tolist() == [5]
+    assert sweep.sweep(1_000 + OVERDUE_NS)["host_pid"].tolist() == [6]
+
+
+def test_what_was_seen_as_a_zombie_has_been_there_until_lately() -> None:
+    kernel = Kernel(5)
+    sweep = kernel.sweep()
+    sweep.observe(records("EXIT", 5))
+    assert len(sweep.sweep(OVERDUE_NS)) == 0
+    kernel.there.clear()
+    assert len(sweep.sweep(2 * OVERDUE_NS)) == 0
+    assert len(sweep.sweep(2 * OVERDUE_NS)) == 1
 
 
 def test_a_seeded_zombie_is_followed_too() -> None:

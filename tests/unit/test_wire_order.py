@@ -19,8 +19,9 @@ def records(*stamps: int) -> npt.NDArray[np.void]:
     return batch
 
 
-def stamps_of(batch: npt.NDArray[np.void] | None) -> list[int]:
-    return [] if batch is None else batch["boot_ns"].tolist()
+def stamps_of(parts: list[npt.NDArray[np.void]]) -> list[int]:
+    assert all(len(part) for part in parts)
+    return [stamp for part in parts for stamp in part["boot_ns"].tolist()]
 
 
 def test_neighbours_swapped_between_cpus_come_out_sorted() -> None:
@@ -48,8 +49,7 @@ def test_a_record_later_than_the_window_is_passed_on_and_counted() -> None:
 def test_equal_stamps_keep_the_order_of_the_ring() -> None:
     batch = records(5, 5, 5)
     batch["host_pid"] = [3, 1, 2]
-    released = TimeOrder(WINDOW_NS).push(batch, 1_000)
-    assert released is not None
+    (released,) = TimeOrder(WINDOW_NS).push(batch, 1_000)
     assert released["host_pid"].tolist() == [3, 1, 2]
 
 

@@ -54,6 +54,38 @@ class BpfMap:
         """Remove one element; whether it was there."""
         return int(libbpf().bpf_map_delete_elem(self.fd, key)) == 0
 
+    def delete_each(self, keys: bytes) -> list[int]:
+        """Remove elements of a hash, as many as can be with one system call.
+
+        Args:
+            keys: One behind the other.
+
+        Returns:
+            Which of them, by position, were not there.
+
+        Raises:
+            OSError: The kernel cannot (BPF_MAP_DELETE_BATCH is there since 5.6).
+
+        Source:
+            generic_map_delete_batch(): ends at the first key that is not there, and
+            says how many it has removed by then.
+        """
+        number = len(keys) // self.key_size
+        absent = []
+        done = 0
+        buffer = (ctypes.c_char * len(keys)).from_buffer_copy(keys)
+        while done < number:
+            count = ctypes.c_uint32(number - done)
+            rest = ctypes.c_void_p(ctypes.addressof(buffer) + done * self.key_size)
+            failed = libbpf().bpf_map_delete_batch(self.fd, rest, ctypes.byref(count), None)
+            if failed and (code := ctypes.get_errno()) != errno.ENOENT:
+                raise OSError(code, f"BPF map {self.name}: {os.strerror(code)}")
+            done += count.value
+            if failed:
+                absent.append(done)
+                done += 1
+        return absent
+
     def become(self, wanted: Iterable[bytes]) -> None:
         """Make it hold these keys and no others: first what is new, then away with the rest.
 

@@ -28,8 +28,11 @@ BATCH_WAIT_S = 0.02
 """How long records may gather after a wake-up: at most 50 wake-ups a second,
 however fast they come, and an event is still shown well within 100 ms."""
 
-MAX_BATCH_RECORDS = 16384
-"""Bounds what one drain copies (4.6 MB)."""
+_FILLING = 0.25
+"""Nothing is waited for once so much of it is taken."""
+
+MAX_BATCH_RECORDS = 65_536
+"""Bounds what one drain copies (18 MB): more than a ring of 16 MiB holds."""
 
 
 class RingReader:
@@ -86,9 +89,14 @@ class RingReader:
         self._producer_map.close()
 
     @property
-    def is_filling(self) -> bool:
-        """Whether a quarter of it is taken."""
-        return self._pending_bytes() >= self._size // 4
+    def capacity(self) -> int:
+        """How many records it has room for."""
+        return self._size // self._stride
+
+    @property
+    def filled(self) -> float:
+        """The share of it that is taken."""
+        return self._pending_bytes() / self._size
 
     def wait(self, timeout_s: float | None) -> bool:
         """Sleep until there are records, then let them gather.
@@ -99,7 +107,7 @@ class RingReader:
         timeout_ms = None if timeout_s is None else max(0, int(timeout_s * 1000))
         if not self._poll.poll(timeout_ms):
             return False
-        if not self.is_filling:
+        if self.filled < _FILLING:
             time.sleep(BATCH_WAIT_S)
         return True
 

@@ -33,7 +33,6 @@ TARGET_RING_BYTES = 8 << 20
 HOST_RING_BYTES = 16 << 20
 
 _DROPS = struct.Struct(f"={CONSTANTS['ZT_KIND_COUNT']}Q")
-_SEED_READ_BYTES = 1 << 20
 _FIRST_PIDNS_INUM = 0xEFFFFFFC
 
 
@@ -165,7 +164,7 @@ class BpfSource:
             The BPF task iterator, over the PID namespace of this process.
         """
         sweep = self._open_sweep()
-        seeded = self._iterate()
+        seeded = self._list_tasks()
         sweep.observe(seeded)
         if self._wakeup is not None:
             self._wakeup.set(self.sweep_due_in_s)
@@ -267,9 +266,14 @@ class BpfSource:
         }
 
     @property
-    def is_filling(self) -> bool:
-        """Whether a quarter of the ring is taken."""
-        return self._open_ring().is_filling
+    def capacity(self) -> int:
+        """How many records the ring has room for."""
+        return self._open_ring().capacity
+
+    @property
+    def filled(self) -> float:
+        """The share of the ring that is taken."""
+        return self._open_ring().filled
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when :meth:`read` has something to do.
@@ -325,28 +329,15 @@ class BpfSource:
         )
         self._programs().maps["zt_config"].memory[: len(config)] = config
 
-    def _iterate(self) -> npt.NDArray[np.void]:
-        """Make one pass of the task iterator."""
-        import numpy as np
+    def _list_tasks(self) -> npt.NDArray[np.void]:
+        from tracer.kernel.tasks import list_tasks
 
-        from tracer.wire.layout import RECORD
-
-        link_fd = self._links.get("seed")
-        if link_fd is None:
-            return np.empty(0, RECORD)
-        chunks = []
-        iterator_fd = attach.open_iterator(link_fd)
-        try:
-            while chunk := os.read(iterator_fd, _SEED_READ_BYTES):
-                chunks.append(chunk)
-        finally:
-            os.close(iterator_fd)
-        return np.frombuffer(b"".join(chunks), RECORD)
+        return list_tasks(self._links.get("seed"))
 
     def _list_dead(self) -> npt.NDArray[np.void]:
         self._write_config(dead_only=True)
         try:
-            return self._iterate()
+            return self._list_tasks()
         finally:
             self._write_config()
 
@@ -365,7 +356,9 @@ class BpfSource:
         if self._sweep is None:
             from tracer.kernel.sweep import ReleaseSweep
 
-            self._sweep = ReleaseSweep(self._list_dead, self._programs().maps["zt_tracked"].delete)
+            self._sweep = ReleaseSweep(
+                self._list_dead, self._programs().maps["zt_tracked"].delete_each
+            )
         return self._sweep
 
     def _open_ring(self) -> RingReader:

@@ -10,7 +10,6 @@ is not among them is gone: a FREE record is made for it here.
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tracer.wire.layout import CONSTANTS, RECORD, join_records, take_records
+from tracer.wire.layout import CONSTANTS, RECORD, join_records, put_records, take_records
 from tracer.wire.process_ids import Ids, is_in, process_ids
 
 Records = npt.NDArray[np.void]
@@ -31,7 +30,11 @@ SHARE_OF_TIME = 50
 SIGHTINGS_BEFORE_WE_TELL = 2
 """A pass later the kernel's own record is there in nearly every case, and tells
 more: the last parent."""
+OVERDUE_NS = 300_000_000
+"""Where it is not there so long after an end, grace periods are long: once is enough. In a
+storm on every processor they are seconds, and all would look like zombies."""
 
+_TRACKED_KEY = np.dtype([("start_boot_ns", "u8"), ("host_pid", "u4"), ("pad", "u4")])
 _DEAD = CONSTANTS["ZT_F_GROUP_DEAD"]
 _EXIT = CONSTANTS["ZT_KIND_EXIT"]
 _FREE = CONSTANTS["ZT_KIND_FREE"]
@@ -44,15 +47,16 @@ class ReleaseSweep:
 
     Args:
         list_dead: Lists the dead of the target, as PROCESS records.
-        forget: Takes a process (key of the map zt_tracked) from the kernel side;
-            whether it was there. True means that the kernel will tell no more.
+        forget: Takes processes (keys of the map zt_tracked, one behind the other) from
+            the kernel side, and says which of them, by position, were not there. Of
+            the others the kernel will tell no more.
         clock: Seconds, for the pauses.
     """
 
     def __init__(
         self,
         list_dead: Callable[[], Records],
-        forget: Callable[[bytes], bool],
+        forget: Callable[[bytes], list[int]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._list_dead = list_dead
@@ -121,19 +125,24 @@ class ReleaseSweep:
         if len(theirs):
             at = np.minimum(np.searchsorted(theirs[order], ours), len(theirs) - 1)
             is_there = theirs[order][at] == ours
-            self._dead[is_there] = there[order][at[is_there]]
+            put_records(self._dead, is_there, take_records(there, order[at[is_there]]))
         else:
             is_there = np.zeros(len(ours), bool)
         self._misses = np.where(is_there, 0, self._misses + 1)
         enough = 1 if is_last else SIGHTINGS_BEFORE_WE_TELL
+        is_overdue = (self._dead["kind"] == _EXIT) & (
+            self._dead["boot_ns"] + np.uint64(OVERDUE_NS) <= now_ns
+        )
+        gone = np.flatnonzero((self._misses >= enough) | (is_overdue & ~is_there))
+        # Where the kernel side was faster its record is on its way; if it has not
+        # come a pass later it was dropped.
         is_told = np.zeros(len(ours), bool)
-        for index in np.flatnonzero(self._misses >= enough):
-            # Where the kernel side was faster its record is on its way; if it
-            # has not come a pass later it was dropped.
-            is_ours = self._forget(_tracked_key(self._dead[index]))
-            is_told[index] = is_ours or is_last or self._misses[index] > enough
-        released = _as_free(self._dead[is_told], now_ns)
-        self._dead, self._misses = self._dead[~is_told], self._misses[~is_told]
+        is_told[gone] = True
+        faster = gone[self._forget(_tracked_keys(self._dead, gone))]
+        if not is_last:
+            is_told[faster] = self._misses[faster] > enough
+        released = _as_free(take_records(self._dead, is_told), now_ns)
+        self._dead, self._misses = take_records(self._dead, ~is_told), self._misses[~is_told]
         self._schedule(began_s, is_quiet=bool(np.all(is_there)))
         return released
 
@@ -155,20 +164,22 @@ class ReleaseSweep:
             released = np.concatenate(self._new_released)
             first = first[~is_in(_identities(dead)[first], np.sort(released))]
         self._new_dead, self._new_released = [], []
-        self._dead, self._misses = dead[first], misses[first]
+        self._dead, self._misses = take_records(dead, first), misses[first]
 
 
 def _identities(records: Records, where: Any = slice(None)) -> Ids:
     return process_ids(records["host_pid"][where], records["start_boot_ns"][where])
 
 
-def _tracked_key(record: Any) -> bytes:
-    """The process as struct zt_tracked_key (bpf/zt_tracked.h)."""
-    return struct.pack("=QII", int(record["start_boot_ns"]), int(record["host_pid"]), 0)
+def _tracked_keys(records: Records, where: npt.NDArray[np.intp]) -> bytes:
+    """Processes as struct zt_tracked_key (bpf/zt_tracked.h), one behind the other."""
+    keys = np.zeros(len(where), _TRACKED_KEY)
+    for name in ("start_boot_ns", "host_pid"):
+        keys[name] = records[name][where]
+    return keys.tobytes()
 
 
-def _as_free(records: Records, now_ns: int) -> Records:
-    free = records.copy()
+def _as_free(free: Records, now_ns: int) -> Records:
     free["kind"] = _FREE
     free["boot_ns"] = now_ns
     free["flags"] &= ~np.uint32(

@@ -6,7 +6,7 @@ import platform
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tracer.wire.capture_writer import CaptureWriter
     from tracer.wire.event_json import SideEvent
+
+    Records = npt.NDArray[np.void]
 
 FLUSH_S = 0.5
 """How long records may be held before they are in the file."""
@@ -88,10 +90,10 @@ class Recorder:
         self._trace_id = uuid.uuid4().hex
         self._attached: AttachedEvent | None = None
         self._writer: CaptureWriter | None = None
-        self._in_hand: npt.NDArray[np.void] | None = None
+        self._in_hand: Records | None = None
         self._taken = 0
         self._has_ended = False
-        self._held: list[npt.NDArray[np.void]] = []
+        self._held: list[Records] = []
         self._held_records = 0
         self._held_since = 0.0
         self._begun_at = 0.0
@@ -105,7 +107,7 @@ class Recorder:
         """Import what writing needs: while the programs compile, it is free."""
         from tracer.wire import capture_writer  # noqa: F401
 
-    def begin(self, records: npt.NDArray[np.void]) -> None:
+    def begin(self, records: Records) -> None:
         """Take records as the decoder gets them.
 
         While they are worked off, :attr:`position` says how many have been: an
@@ -182,23 +184,17 @@ class Recorder:
             raise self.failure
 
     def _flush(self) -> None:
-        if not self._held:
-            return
-        from tracer.wire.layout import join_records
-
-        held, self._held = self._held, []
-        number, self._held_records = self._held_records, 0
-        records = join_records(held)
+        held, self._held, self._held_records = self._held, [], 0
 
         def write() -> None:
             # Where the disk is full, a batch is what is lost.
-            for begin in range(0, number, _BATCH_RECORDS):
-                batch = records[begin : begin + _BATCH_RECORDS]
+            for batch in _batches(held):
                 if self._writer is not None:
-                    self._writer.write_records(batch)
-                    self.records += len(batch)
+                    self._writer.write_records(*batch)
+                    self.records += sum(len(part) for part in batch)
 
-        self._try(write)
+        if held:
+            self._try(write)
 
     def _write_event(self, event: SideEvent) -> None:
         if self._writer is not None:
@@ -284,6 +280,23 @@ class Recorder:
             self.bytes += writer.size
             writer.close(is_whole=False)
         self._on_failure(error)
+
+
+def _batches(held: list[Records]) -> Iterator[list[Records]]:
+    """Cut what is held into batches for the file, without a copy."""
+    batch: list[Records] = []
+    room = _BATCH_RECORDS
+    for part in held:
+        begin = 0
+        while begin < len(part):
+            batch.append(part[begin : begin + room])
+            begin += len(batch[-1])
+            room -= len(batch[-1])
+            if not room:
+                yield batch
+                batch, room = [], _BATCH_RECORDS
+    if batch:
+        yield batch
 
 
 def _directory_of(options: RecordOptions) -> Path | None:

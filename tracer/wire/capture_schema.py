@@ -15,7 +15,7 @@ Attributes:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,14 +147,18 @@ def arrow_schema(metadata: Mapping[bytes, bytes]) -> pa.Schema:
     )
 
 
-def records_to_batch(records: npt.NDArray[np.void], schema: pa.Schema) -> pa.RecordBatch:
-    """Make columns of records; one copy each, nothing per record."""
+def records_to_batch(parts: Sequence[npt.NDArray[np.void]], schema: pa.Schema) -> pa.RecordBatch:
+    """Make columns of records; one copy each, nothing per record.
+
+    Args:
+        parts: Arrays that follow one another, one at the least.
+        schema: As :func:`arrow_schema` makes it.
+    """
+    count = sum(len(part) for part in parts)
     arrays = []
     for column in schema:
-        values = np.ascontiguousarray(records[column.name])
-        arrays.append(
-            pa.Array.from_buffers(column.type, len(records), [None, pa.py_buffer(values)])
-        )
+        values = np.concatenate([part[column.name] for part in parts])
+        arrays.append(pa.Array.from_buffers(column.type, count, [None, pa.py_buffer(values)]))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

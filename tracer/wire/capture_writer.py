@@ -61,7 +61,7 @@ class CaptureWriter:
                 # A pool of threads for such short columns costs thrice the work.
                 options=pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False),
             )
-            self._empty = records_to_batch(np.zeros(0, RECORD), self._schema)
+            self._empty = records_to_batch([np.zeros(0, RECORD)], self._schema)
             first = self._encode(self._empty, {})
             message, _ = split_first(first)
             self._append(seal(message))
@@ -69,13 +69,16 @@ class CaptureWriter:
             os.close(self._fd)
             raise
 
-    def write_records(self, records: npt.NDArray[np.void]) -> None:
+    def write_records(self, *parts: npt.NDArray[np.void]) -> None:
         """Write a batch of records.
+
+        Args:
+            parts: Arrays that follow one another, one at the least.
 
         Raises:
             OutputError: It could not be written; the file ends before it.
         """
-        batch = records_to_batch(records, self._schema)
+        batch = records_to_batch(parts, self._schema)
         self._append(seal(self._encode(batch, {SEAL_KEY: BLANK_SEAL})))
 
     def write_event(self, event: SideEvent) -> None:

@@ -23,10 +23,12 @@ __all__ = [
     "CONSTANTS",
     "KIND_NAMES",
     "RECORD",
+    "arrange_records",
     "bpf_directory",
+    "gather_records",
     "join_records",
     "parse_record",
-    "place_records",
+    "put_records",
     "take_records",
 ]
 
@@ -91,28 +93,65 @@ def join_records(parts: Sequence[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
     return np.concatenate(blobs).view(RECORD)
 
 
-def place_records(
-    parts: Sequence[npt.NDArray[np.void]], order: npt.NDArray[np.intp]
+def arrange_records(parts: Sequence[npt.NDArray[np.void]], order: npt.NDArray[np.intp]) -> None:
+    """Put the records of several arrays into an order, in place.
+
+    Only what is not in its place is copied, which is little where neighbours were
+    swapped.
+
+    Args:
+        parts: The arrays, each one behind the other in memory.
+        order: Which record of all comes first, second, ...
+    """
+    places = np.flatnonzero(order != np.arange(len(order)))
+    sources = order[places]
+    ascending = np.argsort(sources)
+    moved = np.empty(len(places), _BLOB)
+    moved[ascending] = gather_records(parts, sources[ascending]).view(_BLOB)
+    begin = 0
+    for part in parts:
+        first, last = np.searchsorted(places, [begin, begin + len(part)])
+        part.view(_BLOB)[places[first:last] - begin] = moved[first:last]
+        begin += len(part)
+
+
+def gather_records(
+    parts: Sequence[npt.NDArray[np.void]], rows: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.void]:
-    """Join arrays of records and put them into an order, each record copied once.
+    """Copy some records out of several arrays, one behind the other.
 
     Args:
         parts: The arrays.
-        order: Which record of all comes first, second, ...
+        rows: Which ones, counted through all arrays; ascending.
     """
-    places = np.empty(len(order), np.intp)
-    places[order] = np.arange(len(order))
-    placed = np.empty(len(order), _BLOB)
+    gathered = np.empty(len(rows), _BLOB)
     begin = 0
     for part in parts:
-        end = begin + len(part)
-        placed[places[begin:end]] = np.ascontiguousarray(part).view(_BLOB)
-        begin = end
-    return placed.view(RECORD)
+        first, last = np.searchsorted(rows, [begin, begin + len(part)])
+        blobs = np.ascontiguousarray(part).view(_BLOB)
+        # With another mode numpy copies once more, lest a wrong row spoil the result.
+        blobs.take(rows[first:last] - begin, out=gathered[first:last], mode="clip")
+        begin += len(part)
+    return gathered.view(RECORD)
 
 
 def take_records(
     records: npt.NDArray[np.void], rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.void]:
     """Copy some of the records: numpy's own indexing would copy member by member."""
-    return np.ascontiguousarray(records).view(_BLOB)[rows].view(RECORD)
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    return np.ascontiguousarray(records).view(_BLOB).take(rows).view(RECORD)
+
+
+def put_records(
+    records: npt.NDArray[np.void], where: npt.NDArray[np.bool_], others: npt.NDArray[np.void]
+) -> None:
+    """Write other records over some, in place.
+
+    Args:
+        records: One behind the other in memory.
+        where: Over which of them.
+        others: As many.
+    """
+    records.view(_BLOB)[where] = others.view(_BLOB)

@@ -19,7 +19,9 @@ def process_ids(host_pids: npt.NDArray[Any], start_boot_ns: npt.NDArray[Any]) ->
     Two processes have the same only if they have the same pid and started a
     multiple of 2**42 ns (73 minutes) apart, to the nanosecond.
     """
-    return (start_boot_ns.astype(np.uint64) << _PID_BITS) | host_pids.astype(np.uint64)
+    ids: Ids = np.left_shift(start_boot_ns, _PID_BITS, dtype=np.uint64)
+    ids |= host_pids
+    return ids
 
 
 def pids_of(ids: Ids) -> Ids:
