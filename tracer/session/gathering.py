@@ -10,11 +10,13 @@ from tracer.session.intake import Intake
 _BATCH_S = 0.02
 _UNSEEN_BATCH_S = 0.1
 """Where nobody looks on; a sender may still be there to be read about."""
-_UNSEEN_STORM_BATCH_S = 0.25
 _STORM_BATCH_S = 0.5
+"""Where nobody looks on, or ordinary lives are passed over: the more at once, the cheaper."""
 _STORM_RECORDS_A_S = 10_000
-_SLICE_S = 0.02
-"""A ring of 8 MiB takes 28,000 records: nothing is as fast as to fill it in this time."""
+_SHORTEST_SLICE_S = 0.02
+"""Each look at the ring comes with cold caches: it costs a quarter of a millisecond."""
+_FILLED = 0.5
+"""Nothing else goes on meanwhile: half a ring is left for what comes in a slice."""
 _PROMPT_LOOKS = 4
 
 
@@ -25,7 +27,7 @@ class Gathering:
         intake: Where they go.
         ring_fd: Readable when there are any.
         is_seen: Whether somebody looks on; without, they gather longer.
-        is_sifted: Whether a storm is sifted, the better the more of it there is.
+        is_sifted: Whether ordinary lives are passed over.
     """
 
     def __init__(self, intake: Intake, ring_fd: int, *, is_seen: bool, is_sifted: bool) -> None:
@@ -52,12 +54,12 @@ class Gathering:
                 break
         else:
             while (left := until - time.monotonic()) > 0:
-                time.sleep(min(left, _SLICE_S))
-                records += self._intake.pull_if_filling()
+                time.sleep(min(left, max(_SHORTEST_SLICE_S, self._intake.room_lasts_s)))
+                records += self._intake.pull_if_filled(_FILLED)
             records += self._intake.pull()
         self._is_storm = records > _STORM_RECORDS_A_S * (time.monotonic() - began)
 
     def _batch_s(self) -> float:
-        if not self._is_seen:
-            return _UNSEEN_STORM_BATCH_S if self._is_storm else _UNSEEN_BATCH_S
-        return _STORM_BATCH_S if self._is_storm and self._is_sifted else _BATCH_S
+        if self._is_storm and (self._is_sifted or not self._is_seen):
+            return _STORM_BATCH_S
+        return _BATCH_S if self._is_seen else _UNSEEN_BATCH_S

@@ -19,6 +19,10 @@ _TICK_NS = 10_000_000
 CHUNK = 512
 """How many records are worked off before the ring is looked at again: some 50 ms of work where
 the machine is busy, while the ring holds half a second of a storm."""
+_FILLING = 0.25
+"""While something else goes on: three quarters of a ring are left for as long as that takes."""
+_MOST_RECORDS_A_S = 1_000_000
+"""Signals sent in a loop by two processors make 800,000."""
 _MAX_BACKLOG = 1_000_000
 _LOSSES_S = 0.25
 """How long what was lost may go untold: to read all the counters takes 30 system calls."""
@@ -46,8 +50,12 @@ class Source(Protocol):
         """Give the losses since the last call, by kind."""
 
     @property
-    def is_filling(self) -> bool:
-        """Whether a quarter of the room for records is taken."""
+    def capacity(self) -> int:
+        """How many records there is room for."""
+
+    @property
+    def filled(self) -> float:
+        """The share of the room for records that is taken."""
 
     def fileno(self) -> int:
         """Readable when there is something to drain."""
@@ -136,13 +144,19 @@ class Intake:
         """
         return self._take_in_stowed() + self._empty_ring(self._take_in)
 
-    def pull_if_filling(self) -> int:
-        """Empty the ring if it might be full soon, and let it gather otherwise.
+    @property
+    def room_lasts_s(self) -> float:
+        """How soon the ring can be full at the soonest."""
+        source = self._source
+        return (1 - source.filled) * source.capacity / _MOST_RECORDS_A_S
+
+    def pull_if_filled(self, share: float = _FILLING) -> int:
+        """Empty the ring if so much of it is taken, and let it gather otherwise.
 
         Returns:
             How many records were in it.
         """
-        return self.pull() if not self._is_finished and self._source.is_filling else 0
+        return self.pull() if self._source.filled >= share else 0
 
     def stow_if_filling(self) -> None:
         """Empty the ring if it might be full soon, and do nothing else as yet.
@@ -150,7 +164,7 @@ class Intake:
         For in the midst of an event: nobody is shown the records, none is put in
         order, before the next :meth:`pull`.
         """
-        if not self._is_finished and self._source.is_filling:
+        if not self._is_finished and self._source.filled >= _FILLING:
             self._empty_ring(self._stow)
 
     def _empty_ring(self, take: Callable[[npt.NDArray[np.void], int], None]) -> int:
@@ -196,21 +210,30 @@ class Intake:
             self._peek(records)
         self._keep(self._order.push(records, began_ns))
 
-    def take_chunk(self, most: int = CHUNK) -> npt.NDArray[np.void]:
+    def take_chunk(self) -> npt.NDArray[np.void]:
         """Take the oldest records of the backlog, a bounded number of them."""
         from tracer.wire.layout import join_records
 
         parts = [self._backlog.popleft()]
         number = len(parts[0])
-        while self._backlog and number < most:
+        while self._backlog and number < CHUNK:
             parts.append(self._backlog.popleft())
             number += len(parts[-1])
         records = join_records(parts)
-        chunk = records[:most]
+        chunk = records[:CHUNK]
         if len(records) > len(chunk):
-            self._backlog.appendleft(records[most:])
+            self._backlog.appendleft(records[CHUNK:])
         self._backlog_records -= len(chunk)
         return chunk
+
+    def take_parts(self, enough: int) -> list[npt.NDArray[np.void]]:
+        """Take the oldest records of the backlog, none copied, until there are enough."""
+        parts = [self.take_part()]
+        number = len(parts[0])
+        while self._backlog and number < enough:
+            parts.append(self.take_part())
+            number += len(parts[-1])
+        return parts
 
     def take_part(self) -> npt.NDArray[np.void]:
         """Take the oldest records of the backlog, as many as came at once."""
@@ -238,10 +261,10 @@ class Intake:
             self._late_told = order.late
         return LossEvent(self._clock(), lost, since_ns) if lost else None
 
-    def _keep(self, records: npt.NDArray[np.void] | None) -> None:
-        if records is not None:
-            self._backlog.append(records)
-            self._backlog_records += len(records)
+    def _keep(self, parts: Iterable[npt.NDArray[np.void]]) -> None:
+        for part in parts:
+            self._backlog.append(part)
+            self._backlog_records += len(part)
 
     def _without_strangers(self, records: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
         keep = None
