@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -104,8 +105,50 @@ FIELDS = {
     "late": ("boot_ns", 2 * SECOND_NS),
 }
 MUTATIONS = (
-    "lose", "rename", "reuse_pid", "unnamed_child", "signal", "adopt", "bare", "reap", *FIELDS,
+    "lose", "rename", "reuse_pid", "unnamed_child", "signal", "adopt", "bare", "reap", "nest",
+    *FIELDS,
 )  # fmt: skip
+
+
+NAMINGS = {
+    "host_pid": "start_boot_ns",
+    "parent_host_pid": "parent_start_boot_ns",
+    "cur_host_pid": "cur_start_boot_ns",
+    "child_pid": "child_start_boot_ns",
+}
+"""How a record says who is meant."""
+
+
+def nest(records: Records, row: int, other: int) -> Records:
+    """Make one process the child of another, all but its release within its father's life."""
+
+    def rows_of(number: int, pid: str) -> npt.NDArray[np.intp]:
+        one = records[number]
+        return np.flatnonzero(
+            (records[pid] == one["host_pid"]) & (records[NAMINGS[pid]] == one["start_boot_ns"])
+        )
+
+    father = records[other].copy()
+    fathers, its, told = (
+        rows_of(other, "host_pid"), rows_of(row, "host_pid"), rows_of(row, "child_pid"),
+    )  # fmt: skip
+    if row in fathers or not records["host_pid"][row] or not father["host_pid"]:
+        return records
+    named = {pid: rows_of(row, pid) for pid in NAMINGS}
+    records = records.copy()
+    for pid, start in NAMINGS.items():
+        records[start][named[pid]] = father["start_boot_ns"] + np.uint64(1)
+    is_fork = records["kind"][its] == CONSTANTS["ZT_KIND_FORK"]
+    for name in ("host_pid", "start_boot_ns", "comm"):
+        records["parent_" + name][its] = father[name]
+        records[name][told] = father[name]
+        records["cur_" + name][its[is_fork]] = father[name]
+    both = np.union1d(its, told)
+    first_ns, last_ns = records["boot_ns"][fathers].min(), records["boot_ns"][fathers].max()
+    records["boot_ns"][both] = first_ns + 1 + np.arange(len(both), dtype=np.uint64)
+    is_release = records["kind"][its] == CONSTANTS["ZT_KIND_FREE"]
+    records["boot_ns"][its[is_release]] = last_ns + np.uint64(1)
+    return records[np.argsort(records["boot_ns"], kind="stable")]
 
 
 def mutate(records: Records, kind: str, row: int, other: int) -> Records:
@@ -129,6 +172,8 @@ def mutate(records: Records, kind: str, row: int, other: int) -> Records:
         at["parent_host_pid"], at["parent_start_boot_ns"] = 1, 1_000_000
     elif kind == "bare":
         at["kind"], at["start_boot_ns"] = CONSTANTS["ZT_KIND_OOM"], 0
+    elif kind == "nest":
+        return nest(records, row, other)
     elif kind == "reap":
         at["kind"] = CONSTANTS["ZT_KIND_REAP"]
         at["cur_host_pid"] = records["host_pid"][other]

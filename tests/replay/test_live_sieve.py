@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.replay.made_host import BEGIN_NS, MadeHost, Records
-from tests.replay.test_capture_sieve import MUTATIONS, SECOND_NS, mutate
+from tests.replay.test_capture_sieve import MUTATIONS, SECOND_NS, mutate, nest
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
 from tracer.correlate.summary import summarise
 from tracer.model.target import Container
@@ -46,13 +46,21 @@ class Outcome:
         correlator.feed(HOST.attached)
         sieve = LiveSieve(correlator, self._count)
         decoder = Decoder("x86_64")
-        for batch in np.split(records, cuts):
-            chosen = sieve.choose(batch) if sieved and len(batch) else None
-            kept = batch if chosen is None else batch[chosen]
-            self.decoded += len(kept)
-            for event in decoder.decode_batch(kept):
+
+        def feed(some: Records) -> None:
+            self.decoded += len(some)
+            for event in decoder.decode_batch(some):
                 correlator.feed(event)
+
+        for batch in np.split(records, cuts):
+            if not sieved or not len(batch):
+                feed(batch)
+                continue
+            chosen = sieve.choose(np.array_split(batch, 3))
+            feed(chosen.held)
+            feed(batch if chosen.positions is None else batch[chosen.positions])
             sieve.settle()
+        feed(sieve.take_held())
         correlator.feed(HOST.end)
         self.report = render_report_file(summarise(correlator))
 
@@ -68,28 +76,60 @@ def test_in_one_batch_every_ordinary_life_is_passed_over() -> None:
     assert quick.report == full.report
 
 
-def test_a_life_that_goes_over_the_edge_of_a_batch_is_decoded() -> None:
+@pytest.mark.parametrize(("held_ns", "passed_less"), [(SECOND_NS, 0), (0, 1)])
+def test_a_life_that_goes_over_the_edge_of_a_batch_is_held_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, held_ns: int, passed_less: int
+) -> None:
+    monkeypatch.setattr(module, "HELD_NS", held_ns)
     records = all_records()
     short = np.flatnonzero(
         (records["kind"] == CONSTANTS["ZT_KIND_EXIT"]) & (records["parent_host_pid"] == 700)
     )
     cut = int(short[len(short) // 2])
     quick, full = Outcome(records, [cut], sieved=True), Outcome(records, [cut], sieved=False)
-    assert 0 < quick.passed < HOST.short_lived
+    assert quick.passed == HOST.short_lived - passed_less
     assert quick.report == full.report
+
+
+def test_a_short_shell_and_its_child_are_passed_over_though_its_release_is_told_first() -> None:
+    records = all_records()
+    first, second = np.flatnonzero(
+        (records["kind"] == CONSTANTS["ZT_KIND_FORK"]) & (records["parent_host_pid"] == 700)
+    )[[0, 3]]
+    records = nest(records, second, first)
+    released = records["host_pid"][records["kind"] == CONSTANTS["ZT_KIND_FREE"]].tolist()
+    assert released[:2] == [10_000, 10_001]
+    quick, full = Outcome(records, [], sieved=True), Outcome(records, [], sieved=False)
+    assert quick.passed == HOST.short_lived
+    assert quick.report == full.report
+
+
+def test_what_is_held_is_due_a_while_after_its_first_record() -> None:
+    correlator = Correlator(CorrelatorOptions(keep_uneventful=False))
+    correlator.feed(HOST.attached)
+    sieve = LiveSieve(correlator, lambda lives: None)
+    records = all_records()
+    (first, *_) = np.flatnonzero(
+        (records["kind"] == CONSTANTS["ZT_KIND_FORK"]) & (records["parent_host_pid"] == 700)
+    )
+    sieve.choose([records[: first + 1]])
+    due = [sieve.due_ns]
+    assert sieve.take_held()["host_pid"].tolist() == [records["host_pid"][first]]
+    due.append(sieve.due_ns)
+    assert due == [int(records["boot_ns"][first]) + module.HELD_NS, None]
 
 
 def test_where_a_container_shares_the_hosts_namespace_nothing_is_passed_over() -> None:
     correlator = Correlator(CorrelatorOptions(keep_uneventful=False))
     correlator.feed(HOST.attached)
     sieve = LiveSieve(correlator, lambda lives: None)
-    assert sieve.choose(all_records()) is not None
+    assert sieve.choose([all_records()]).positions is not None
     (container,) = HOST.attached.target.containers[:1]
     shared = {name: getattr(container, name) for name in Container.__dataclass_fields__}
     correlator.scopes.add_container(
         Container(**shared | {"has_own_pidns": False, "cgroup_id": 4711}), correlator.table
     )
-    assert sieve.choose(all_records()) is None
+    assert sieve.choose([all_records()]).positions is None
 
 
 @settings(
@@ -99,7 +139,9 @@ def test_where_a_container_shares_the_hosts_namespace_nothing_is_passed_over() -
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_no_disorder_and_no_edge_makes_the_two_reports_differ(data: st.DataObject) -> None:
+def test_no_disorder_and_no_edge_makes_the_two_reports_differ(
+    monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+) -> None:
     records = all_records()
     for _ in range(data.draw(st.integers(0, 6), label="how many")):
         kind = data.draw(st.sampled_from(MUTATIONS))
@@ -107,6 +149,7 @@ def test_no_disorder_and_no_edge_makes_the_two_reports_differ(data: st.DataObjec
         other = data.draw(st.integers(0, len(records) - 1))
         records = mutate(records, kind, row, other)
     assert records["boot_ns"].min() >= BEGIN_NS
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(records)), max_size=4)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(records)), max_size=12)))
+    monkeypatch.setattr(module, "HELD_NS", data.draw(st.sampled_from((0, SECOND_NS, 1 << 60))))
     quick, full = Outcome(records, cuts, sieved=True), Outcome(records, cuts, sieved=False)
     assert quick.report == full.report

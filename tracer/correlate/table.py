@@ -27,7 +27,10 @@ class ProcessTable:
         self._zombies_of: dict[ProcessKey, dict[ProcessKey, ProcessState]] = {}
 
     def __iter__(self) -> Iterator[ProcessState]:
-        return iter(self._states.values())
+        """In order of birth, in whatever order they were met: reports rest on it."""
+        return iter(
+            sorted(self._states.values(), key=lambda one: (one.key.start_boot_ns, one.key.host_pid))
+        )
 
     def __len__(self) -> int:
         return len(self._states)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from tracer.correlate.correlator import Correlator
 from tracer.model.identity import ProcessKey
-from tracer.session.ordinary_lives import COLUMNS, Known, Rows, Sieve, Table, sift
+from tracer.session.life_rows import COLUMNS, Rows, Table
+from tracer.session.ordinary_lives import Known, Sieve, sift
 from tracer.session.reaper_names import name_reapers, renamed_unannounced
 from tracer.wire.decode import decode_comm
 from tracer.wire.layout import CONSTANTS

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tracer.session.ordinary_lives import Table, renamed
+from tracer.session.life_rows import Table
+from tracer.session.ordinary_lives import renamed
 from tracer.wire.layout import CONSTANTS
 from tracer.wire.process_ids import Ids, is_in
 

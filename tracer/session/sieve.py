@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tracer.session.ordinary_lives import COLUMNS, Rows, Sieve, sift
+from tracer.session.life_rows import COLUMNS, Rows
+from tracer.session.ordinary_lives import Sieve, sift
 from tracer.session.selection import KnownContainers
 from tracer.wire.capture_reader import CaptureReader
 

@@ -23,8 +23,9 @@ from tracer.model.events import (
 )
 from tracer.model.report import Report
 from tracer.model.target import Container, Target
+from tracer.session.feeding import Feeding
 from tracer.session.gathering import Gathering
-from tracer.session.intake import CHUNK, Intake, Source
+from tracer.session.intake import Intake, Source
 from tracer.session.interrupts import Interrupts
 from tracer.session.observer import Listener, Observer, Rounds
 from tracer.session.recorder import FLUSH_S, Recorder
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 _LONG_S = 3600.0
 _LINGER_S = 0.12
 _SETTLE_S = 0.02
-_SIFTED_CHUNK = 65_536
-"""In a storm on a host, most lives are over within one such batch: see LiveSieve."""
 _TURN_S = 0.1
 """How long events may keep the loop from its clock and from Ctrl-C: a storm never ends."""
 
@@ -103,7 +102,6 @@ class Trace:
     ) -> None:
         # numpy takes its time to import: the compile child is at work by now.
         from tracer.kernel import clock
-        from tracer.wire.decode import Decoder
 
         self._source = source
         self.target = target
@@ -123,7 +121,6 @@ class Trace:
             for kind, listener in observer.listeners().items():
                 self._listeners.setdefault(kind, []).append(listener)
         self._clock = clock
-        self._decoder = Decoder(platform.machine())
         self.schedule = Schedule()
         self.correlator = Correlator(
             CorrelatorOptions(
@@ -131,12 +128,15 @@ class Trace:
                 keep_uneventful=not target.kernel_filter.everything,
             )
         )
-        self._sieve: LiveSieve | None = None
+        sieve: LiveSieve | None = None
         if on_passed is not None and options.conclude and target.kernel_filter.everything:
             from tracer.session.live_sieve import LiveSieve
 
-            self._sieve = LiveSieve(self.correlator, on_passed)
+            sieve = LiveSieve(self.correlator, on_passed)
         self._intake = Intake(source, clock.boot_now_ns, self._show_to_observers)
+        self._feeding = Feeding(
+            self._intake, recorder, self._feed if options.conclude else None, sieve
+        )
         self._watched: dict[int, Callable[[], object]] = {}
         self._followed: dict[int, Callable[[], object]] = {}
         self._poll: select.poll | None = None
@@ -201,6 +201,7 @@ class Trace:
             kernel_filter=kernel_filter,
             containers=(*self.target.containers, container),
         )
+        self._feeding.feed_held()
         self._emit(ContainerEvent(self._clock.boot_now_ns(), container))
         self._intake.add_seed(seed)
         return True
@@ -244,7 +245,7 @@ class Trace:
             self._intake,
             self._source.fileno(),
             is_seen=self._options.conclude,
-            is_sifted=self._sieve is not None,
+            is_sifted=self._feeding.is_sifted,
         )
         while self._end_reason is None:
             ready = poll.poll(self._timeout_s() * 1000)
@@ -300,52 +301,14 @@ class Trace:
             self.schedule.seconds_left(),
             self._rounds.seconds_left(),
             self._intake.losses_due_in_s,
+            self._feeding.held_due_in_s,
         )
         return min([timeout, *(left for left in dues if left is not None)])
 
     def _work_off_turn(self, *, until_s: float) -> None:
-        self._work_off_backlog(until_s=until_s)
+        self._feeding.work_off(until_s=until_s)
         if self._intake.losses_due_in_s == 0:
             self._report_losses(self._intake.take_losses())
-
-    def _work_off_backlog(self, *, until_s: float | None) -> None:
-        since_pull = 0
-        while self._intake.has_backlog and (until_s is None or time.monotonic() < until_s):
-            chunk = self._take_chunk()
-            self._work_off(chunk)
-            since_pull += len(chunk)
-            if until_s is not None and since_pull >= CHUNK:
-                self._intake.pull()
-                since_pull = 0
-
-    def _take_chunk(self) -> npt.NDArray[np.void]:
-        if not self._options.conclude:
-            # To keep records takes no time to speak of: as they came, none copied.
-            return self._intake.take_part()
-        return self._intake.take_chunk(CHUNK if self._sieve is None else _SIFTED_CHUNK)
-
-    def _work_off(self, chunk: npt.NDArray[np.void]) -> None:
-        recorder = self._recorder
-        if recorder is not None:
-            recorder.begin(chunk)
-        if self._options.conclude:
-            chosen = self._sieve.choose(chunk) if self._sieve is not None else None
-            positions = range(len(chunk)) if chosen is None else chosen.tolist()
-            records = chunk if chosen is None else chunk[chosen]
-            for begin in range(0, len(records), CHUNK):
-                if begin:
-                    # Where little was passed over, the ring does not wait for all the rest.
-                    self._intake.pull_if_filling()
-                part = slice(begin, begin + CHUNK)
-                events = self._decoder.decode_batch(records[part])
-                for position, event in zip(positions[part], events, strict=True):
-                    if recorder is not None:
-                        recorder.position = position + 1
-                    self._feed(event)
-            if self._sieve is not None:
-                self._sieve.settle()
-        if recorder is not None:
-            recorder.end()
 
     def _show_to_observers(self, records: npt.NDArray[np.void]) -> None:
         for observer in self._observers:
@@ -366,7 +329,8 @@ class Trace:
         self._intake.finish()
         # What a storm does from here on was not asked for, nor what is lost of it.
         lost = self._intake.take_losses()
-        self._work_off_backlog(until_s=None)
+        self._feeding.work_off(until_s=None)
+        self._feeding.feed_held()
         self._report_losses(lost)
         for observer in self._observers:
             self._emit_all(observer.finish())
