@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,9 @@ class MadeSource:
         os.close(self._fd)
 
 
-def trace_into(path: str, **options: object) -> tuple[Report, Recorder, MadeSource]:
+def trace_into(
+    path: str, on_passed: Callable[[int], object] | None = None, **options: object
+) -> tuple[Report, Recorder, MadeSource]:
     """Trace the made-up host live, with a recorder beside it."""
     recorder = Recorder(
         RecordOptions(path, **options),  # type: ignore[arg-type]
@@ -121,6 +123,7 @@ def trace_into(path: str, **options: object) -> tuple[Report, Recorder, MadeSour
             TraceOptions(min_zombie_ns=MIN_ZOMBIE_NS, until_ended=False),
             interrupts,
             recorder=recorder,
+            on_passed=on_passed,
         )
         trace.attach()
 
@@ -151,6 +154,21 @@ def test_a_trace_and_its_recorder_agree_losses_and_observations_included(tmp_pat
     assert recorder.paths == [path]
     assert report.lost == {"signal": 2}
     assert len(report.stops) == 5
+    assert render_report_file(replay(path)) == render_report_file(report)
+
+
+def test_lives_that_were_held_and_passed_over_are_in_the_capture_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracer.session.live_sieve.WORTH_IT_RECORDS", 1)
+    # In made-up hours, with batches that cut through lives.
+    monkeypatch.setattr("tracer.session.live_sieve.HELD_NS", 1 << 60)
+    path = tmp_path / "live.arrows"
+    passed: list[int] = []
+    report, recorder, _ = trace_into(str(path), passed.append)
+    assert sum(passed) > 0
+    of_seed = len(HOST.attached.target.containers)
+    assert recorder.records == of_seed + sum(len(records) for records in HOST.records())
     assert render_report_file(replay(path)) == render_report_file(report)
 
 

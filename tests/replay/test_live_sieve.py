@@ -104,6 +104,30 @@ def test_a_short_shell_and_its_child_are_passed_over_though_its_release_is_told_
     assert quick.report == full.report
 
 
+def test_a_child_that_tells_its_parents_new_name_is_not_held() -> None:
+    records = all_records()
+    leaked = records[
+        (records["kind"] == CONSTANTS["ZT_KIND_EXIT"]) & (records["comm"] == b"orphan")
+    ]
+    leaker = leaked["parent_host_pid"][0]
+    renamed_ns = int(records["boot_ns"].max()) + SECOND_NS
+    # Another name, told by the birth of a child; then an old zombie is reaped under it.
+    of_child = records[
+        (records["parent_host_pid"] == leaker) & (records["host_pid"] == leaked["host_pid"][0])
+    ][:1].copy()
+    of_child["host_pid"] = of_child["ns_pid"] = 3_500_000
+    of_child["boot_ns"] = of_child["start_boot_ns"] = renamed_ns
+    of_child["parent_comm"] = of_child["cur_comm"] = b"renamed"
+    reaped = leaked.copy()
+    reaped["kind"], reaped["parent_comm"] = CONSTANTS["ZT_KIND_FREE"], b"renamed"
+    reaped["boot_ns"] = renamed_ns + 1 + np.arange(len(reaped), dtype=np.uint64)
+    assert of_child["kind"] == CONSTANTS["ZT_KIND_FORK"]
+    both, cuts = np.concatenate([records, of_child, reaped]), [len(records)]
+    quick, full = Outcome(both, cuts, sieved=True), Outcome(both, cuts, sieved=False)
+    assert "(pid 701)" in full.report
+    assert quick.report == full.report
+
+
 def test_what_is_held_is_due_a_while_after_its_first_record() -> None:
     correlator = Correlator(CorrelatorOptions(keep_uneventful=False))
     correlator.feed(HOST.attached)
@@ -117,6 +141,18 @@ def test_what_is_held_is_due_a_while_after_its_first_record() -> None:
     assert sieve.take_held()["host_pid"].tolist() == [records["host_pid"][first]]
     due.append(sieve.due_ns)
     assert due == [int(records["boot_ns"][first]) + module.HELD_NS, None]
+
+
+def test_a_dead_life_is_held_no_longer_than_a_zombie_is_ordinary() -> None:
+    correlator = Correlator(CorrelatorOptions(min_zombie_ns=SECOND_NS, keep_uneventful=False))
+    correlator.feed(HOST.attached)
+    sieve = LiveSieve(correlator, lambda lives: None)
+    records = all_records()
+    (end, *_) = np.flatnonzero(
+        (records["kind"] == CONSTANTS["ZT_KIND_EXIT"]) & (records["parent_host_pid"] == 700)
+    )
+    sieve.choose([records[: end + 1]])
+    assert sieve.due_ns == int(records["boot_ns"][end]) + SECOND_NS
 
 
 def test_where_a_container_shares_the_hosts_namespace_nothing_is_passed_over() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.replay.made_host import SECOND_NS, MadeHost
-from tracer.model.events import HookState
+from tests.replay.made_host import BEGIN_NS, SECOND_NS, MadeHost
+from tracer.model.events import ContainerEvent, HookState
 from tracer.model.target import KernelFilter
 from tracer.session.intake import Intake
 from tracer.session.interrupts import Interrupts
@@ -120,8 +120,27 @@ def test_after_the_end_the_ring_is_left_alone(source: SmallRing, intake: Intake)
     source.on_event(0)
     assert source.filled >= 0.25
     intake.stow_if_filling()
-    assert (intake.pull(), intake.pull_if_filled()) == (0, 0)
+    assert (intake.pull(), intake.pull_if_filling()) == (0, 0)
     assert source.filled >= 0.25
+
+
+def test_whoever_may_be_in_a_container_is_told_before_it(
+    source: SmallRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    with Interrupts() as interrupts:
+        trace = Trace(
+            source,
+            HOST.attached.target,
+            (lambda annotated: told.append(type(annotated.event).__name__),),
+            TraceOptions(min_zombie_ns=SECOND_NS, until_ended=False),
+            interrupts,
+            on_passed=lambda lives: None,
+        )
+        trace.attach()
+        monkeypatch.setattr(trace._feeding, "feed_held", lambda: told.append("held"))
+        trace.tell(ContainerEvent(BEGIN_NS, MadeHost(short_lived=1, containers=1).container(0)))
+    assert told[-2:] == ["held", "ContainerEvent"]
 
 
 def test_a_large_batch_of_which_little_is_passed_over_loses_nothing_of_the_next(

@@ -7,6 +7,7 @@ import pytest
 
 from tracer.kernel.sweep import (
     LONGEST_PAUSE_S,
+    OVERDUE_AT_LEAST,
     OVERDUE_NS,
     SHORTEST_PAUSE_S,
     Records,
@@ -107,18 +108,24 @@ def test_what_is_gone_twice_is_told_as_last_seen() -> None:
     assert kernel.followed == set()
 
 
-def test_what_was_never_seen_as_a_zombie_is_told_at_once_when_it_is_long_overdue() -> None:
+@pytest.mark.parametrize("fewer", [0, 1])
+def test_many_that_are_long_overdue_are_told_at_the_first_sighting(fewer: int) -> None:
     kernel = Kernel()
-    kernel.followed = {5, 6}
+    pids = range(5, 5 + OVERDUE_AT_LEAST + 1 - fewer)
+    kernel.followed = set(pids)
     sweep = kernel.sweep()
-    exits = records("EXIT", 5, 6)
-    exits["boot_ns"] = [1_000, 2_000]
+    exits = records("EXIT", *pids)
+    exits["boot_ns"][0] = 1
     sweep.observe(exits)
-    assert sweep.sweep(1_000 + OVERDUE_NS)["host_pid"].tolist() == [5]
-    assert sweep.sweep(1_000 + OVERDUE_NS)["host_pid"].tolist() == [6]
+    told = [sweep.sweep(OVERDUE_NS)["host_pid"].tolist() for _ in range(2)]
+    late = list(pids)[1:]
+    assert told == ([late, [5]] if not fewer else [[], [5, *late]])
 
 
-def test_what_was_seen_as_a_zombie_has_been_there_until_lately() -> None:
+def test_what_was_seen_as_a_zombie_has_been_there_until_lately(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tracer.kernel.sweep.OVERDUE_AT_LEAST", 1)
     kernel = Kernel(5)
     sweep = kernel.sweep()
     sweep.observe(records("EXIT", 5))

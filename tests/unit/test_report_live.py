@@ -30,6 +30,7 @@ from tracer.model.target import KernelFilter, Target
 from tracer.model.verdicts import Cause, ReapKind
 from tracer.model.wait_status import WaitStatus
 from tracer.report.live import LiveView
+from tracer.report.live_counts import LiveCounts
 
 _CONTROL = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b\[[0-9;]*m|(\r)|(\n)|([^\x1b\r\n])")
 SIGUSR1 = 10
@@ -222,6 +223,16 @@ def test_the_oldest_zombie_is_named_and_young_ones_are_not_counted() -> None:
     watched.show(samples.a_reap(5000))
     watched.pass_time(200 * MS)
     assert watched.status.endswith("zombies 1, oldest 260 ms: worker[5001]")
+
+
+def test_who_is_told_of_late_is_counted_by_when_it_died() -> None:
+    counts = LiveCounts()
+    now_ns = BEGIN_NS + 10 * SECOND
+    for pid in range(5000, 5005):
+        counts.note(samples.an_exit(pid, at_ns=now_ns - 10 * MS))
+    counts.note(samples.an_exit(6000, at_ns=now_ns - 1500 * MS))
+    counts.note(samples.an_exit(6001, at_ns=now_ns - 1200 * MS))
+    assert counts.status(now_ns).endswith("zombies 2, oldest 1.5 s: worker[6000]")
 
 
 def test_what_was_there_before_is_counted() -> None:

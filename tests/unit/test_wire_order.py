@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracer.wire.layout import RECORD
+from tracer.wire.layout import RECORD, gather_records
 from tracer.wire.order import TimeOrder
 
 WINDOW_NS = 100
@@ -51,6 +52,13 @@ def test_equal_stamps_keep_the_order_of_the_ring() -> None:
     batch["host_pid"] = [3, 1, 2]
     (released,) = TimeOrder(WINDOW_NS).push(batch, 1_000)
     assert released["host_pid"].tolist() == [3, 1, 2]
+
+
+def test_records_are_gathered_through_several_arrays_and_none_that_is_not_there() -> None:
+    parts = [records(1, 2), records(), records(3, 4, 5)]
+    assert gather_records(parts, np.array([0, 2, 4]))["boot_ns"].tolist() == [1, 3, 5]
+    with pytest.raises(IndexError, match="no record 5"):
+        gather_records(parts, np.array([0, 5]))
 
 
 @given(

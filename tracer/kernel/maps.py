@@ -61,7 +61,7 @@ class BpfMap:
             keys: One behind the other.
 
         Returns:
-            Which of them, by position, were not there.
+            Which of them, by position, were not there, or could not be removed.
 
         Raises:
             OSError: The kernel cannot (BPF_MAP_DELETE_BATCH is there since 5.6).
@@ -78,12 +78,15 @@ class BpfMap:
             count = ctypes.c_uint32(number - done)
             rest = ctypes.c_void_p(ctypes.addressof(buffer) + done * self.key_size)
             failed = libbpf().bpf_map_delete_batch(self.fd, rest, ctypes.byref(count), None)
-            if failed and (code := ctypes.get_errno()) != errno.ENOENT:
-                raise OSError(code, f"BPF map {self.name}: {os.strerror(code)}")
-            done += count.value
             if failed:
+                code = ctypes.get_errno()
+                if code == errno.EINVAL:
+                    raise OSError(code, f"BPF map {self.name}: {os.strerror(code)}")
+                done += min(count.value, number - done - 1)
                 absent.append(done)
                 done += 1
+            else:
+                done = number
         return absent
 
     def become(self, wanted: Iterable[bytes]) -> None:

@@ -31,8 +31,9 @@ SIGHTINGS_BEFORE_WE_TELL = 2
 """A pass later the kernel's own record is there in nearly every case, and tells
 more: the last parent."""
 OVERDUE_NS = 300_000_000
-"""Where it is not there so long after an end, grace periods are long: once is enough. In a
-storm on every processor they are seconds, and all would look like zombies."""
+OVERDUE_AT_LEAST = 64
+"""Where so many are not there so long after their end, grace periods are long, and once is
+enough. In a storm on every processor they are seconds, and all would look like zombies."""
 
 _TRACKED_KEY = np.dtype([("start_boot_ns", "u8"), ("host_pid", "u4"), ("pad", "u4")])
 _DEAD = CONSTANTS["ZT_F_GROUP_DEAD"]
@@ -133,7 +134,10 @@ class ReleaseSweep:
         is_overdue = (self._dead["kind"] == _EXIT) & (
             self._dead["boot_ns"] + np.uint64(OVERDUE_NS) <= now_ns
         )
-        gone = np.flatnonzero((self._misses >= enough) | (is_overdue & ~is_there))
+        is_overdue &= ~is_there
+        if np.count_nonzero(is_overdue) < OVERDUE_AT_LEAST:
+            is_overdue[:] = False
+        gone = np.flatnonzero((self._misses >= enough) | is_overdue)
         # Where the kernel side was faster its record is on its way; if it has not
         # come a pass later it was dropped.
         is_told = np.zeros(len(ours), bool)

@@ -60,19 +60,15 @@ class LiveCounts:
 
     def zombies(self, now_boot_ns: int) -> int:
         """Processes dead and uncollected for longer than :data:`YOUNG_NS`."""
-        young = 0
-        for begin_ns, _ in reversed(self._dead.values()):
-            if now_boot_ns - begin_ns >= YOUNG_NS:
-                break
-            young += 1
-        return len(self._dead) - young
+        return sum(now_boot_ns - begin_ns >= YOUNG_NS for begin_ns, _ in self._dead.values())
 
     def status(self, now_boot_ns: int) -> str:
         """Write the numbers as one line."""
         zombies = self.zombies(now_boot_ns)
         oldest = ""
         if zombies:
-            key, (begin_ns, comm) = next(iter(self._dead.items()))
+            # Ends do not come in order where ordinary lives are held for a while.
+            key, (begin_ns, comm) = min(self._dead.items(), key=lambda item: item[1][0])
             age = format_duration(max(now_boot_ns - begin_ns, 0))
             oldest = f", oldest {age}: {comm}[{key.host_pid}]"
         return (

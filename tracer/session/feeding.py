@@ -134,7 +134,7 @@ class Feeding:
         for begin in range(0, len(records), CHUNK):
             if begin:
                 # Where little was passed over, the ring does not wait for all the rest.
-                self._intake.pull_if_filled()
+                self._intake.pull_if_filling()
             events = self._decoder.decode_batch(records[begin : begin + CHUNK])
             for number, event in enumerate(events, begin):
                 if recorder is not None and positions:

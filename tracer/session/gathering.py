@@ -15,8 +15,9 @@ _STORM_BATCH_S = 0.5
 _STORM_RECORDS_A_S = 10_000
 _SHORTEST_SLICE_S = 0.02
 """Each look at the ring comes with cold caches: it costs a quarter of a millisecond."""
-_FILLED = 0.5
-"""Nothing else goes on meanwhile: half a ring is left for what comes in a slice."""
+_ROOM_S = 0.03
+"""So long the ring lasts, even at the worst, when it is emptied: for a slice, and a sleep
+that takes longer than it should."""
 _PROMPT_LOOKS = 4
 
 
@@ -54,8 +55,9 @@ class Gathering:
                 break
         else:
             while (left := until - time.monotonic()) > 0:
-                time.sleep(min(left, max(_SHORTEST_SLICE_S, self._intake.room_lasts_s)))
-                records += self._intake.pull_if_filled(_FILLED)
+                time.sleep(min(left, max(_SHORTEST_SLICE_S, self._intake.room_lasts_s / 2)))
+                if self._intake.room_lasts_s < _ROOM_S:
+                    records += self._intake.pull_if_filling()
             records += self._intake.pull()
         self._is_storm = records > _STORM_RECORDS_A_S * (time.monotonic() - began)
 

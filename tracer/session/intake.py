@@ -150,13 +150,13 @@ class Intake:
         source = self._source
         return (1 - source.filled) * source.capacity / _MOST_RECORDS_A_S
 
-    def pull_if_filled(self, share: float = _FILLING) -> int:
-        """Empty the ring if so much of it is taken, and let it gather otherwise.
+    def pull_if_filling(self) -> int:
+        """Empty the ring if it might be full soon, and let it gather otherwise.
 
         Returns:
             How many records were in it.
         """
-        return self.pull() if self._source.filled >= share else 0
+        return self.pull() if self._source.filled >= _FILLING else 0
 
     def stow_if_filling(self) -> None:
         """Empty the ring if it might be full soon, and do nothing else as yet.

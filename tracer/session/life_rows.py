@@ -39,7 +39,7 @@ _NAME_SALT = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """Who forked, as its first fork names it."""
+    """Who forked, as a fork names it."""
 
     key: ProcessKey
     comm: str

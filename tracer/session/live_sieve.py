@@ -20,16 +20,18 @@ from tracer.model.identity import ProcessKey
 from tracer.session.life_rows import COLUMNS, Parent, Rows, Table
 from tracer.session.open_lives import find_open_lives
 from tracer.session.ordinary_lives import Known, Sieve, find_lives, sift_table
-from tracer.wire.layout import RECORD, gather_records
+from tracer.wire.layout import CONSTANTS, RECORD, gather_records
 
 Records = npt.NDArray[np.void]
+
+_EXIT = CONSTANTS["ZT_KIND_EXIT"]
 
 WORTH_IT_RECORDS = 1024
 """Fewer are decoded sooner than searched."""
 _AT_ONCE = 8_192
 """So many records fit into a processor's second cache, where each column is picked out of them."""
 HELD_NS = 2_000_000_000
-"""How long the records of a life may be held."""
+"""How long the records of a life may be held: by the last record, or the clock when none comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,16 @@ class Chosen:
 
 @dataclass(slots=True)
 class _Held:
-    """Records that wait, in order, with what the search made of them."""
+    """Records that wait, in order, with what the search made of them.
+
+    Args:
+        due_ns: When the first of the lives cannot be ordinary any more.
+    """
 
     records: Records = field(default_factory=lambda: np.empty(0, RECORD))
     table: Table = field(default_factory=dict)
     parents: dict[int, Parent] = field(default_factory=dict)
+    due_ns: int | None = None
 
 
 class LiveSieve:
@@ -71,8 +78,7 @@ class LiveSieve:
     @property
     def due_ns(self) -> int | None:
         """When to take what is held, whatever comes (CLOCK_BOOTTIME); None: nothing is."""
-        records = self._held.records
-        return int(records["boot_ns"][0]) + HELD_NS if len(records) else None
+        return self._held.due_ns
 
     def take_held(self) -> Records:
         """Give what is held, to be decoded and fed."""
@@ -126,7 +132,7 @@ class LiveSieve:
             lives,
             sieve,
             rows.parents,
-            known_pids=known.pids,
+            known=known,
             is_alive=self._is_alive,
             since_ns=last_ns - HELD_NS,
             dead_since_ns=last_ns - min_zombie_ns,
@@ -136,13 +142,12 @@ class LiveSieve:
         all_parts = [held.records, *parts]
         number = len(held.records)
         waiting = np.flatnonzero(waits)
+        kept = {name: column[waiting] for name, column in table.items()}
         self._held = _Held(
             gather_records(all_parts, waiting),
-            {name: column[waiting] for name, column in table.items()},
-            {
-                parent: rows.parents[parent]
-                for parent in np.unique(table["parent"][waiting]).tolist()
-            },
+            kept,
+            {parent: rows.parents[parent] for parent in np.unique(kept["parent"]).tolist()},
+            _due_ns(kept, min_zombie_ns),
         )
         return Chosen(
             gather_records([held.records], np.flatnonzero(chosen[:number])),
@@ -152,3 +157,11 @@ class LiveSieve:
     def _is_alive(self, key: ProcessKey) -> bool:
         state = self._correlator.table.get(key)
         return state is not None and state.exit_ns is None and not state.is_released
+
+
+def _due_ns(held: Table, min_zombie_ns: int) -> int | None:
+    stamps, ends = held["boot_ns"], held["boot_ns"][held["kind"] == _EXIT]
+    dues = [int(stamps[0]) + HELD_NS] if len(stamps) else []
+    if len(ends):
+        dues.append(int(ends.min()) + min_zombie_ns)
+    return min(dues, default=None)

@@ -14,7 +14,14 @@ import numpy as np
 
 from tracer.model.identity import ProcessKey
 from tracer.session.life_rows import Parent, Table
-from tracer.session.ordinary_lives import Lives, Sieve, renamed, without_concerned
+from tracer.session.ordinary_lives import (
+    Known,
+    Lives,
+    Sieve,
+    known_by_name,
+    renamed,
+    without_concerned,
+)
 from tracer.wire.layout import CONSTANTS
 from tracer.wire.process_ids import Ids, is_in, pids_of
 
@@ -30,7 +37,7 @@ def find_open_lives(
     lives: Lives,
     sieve: Sieve,
     parents_by_id: Mapping[int, Parent],
-    known_pids: Ids,
+    known: Known,
     is_alive: Callable[[ProcessKey], bool],
     since_ns: int,
     dead_since_ns: int,
@@ -42,8 +49,8 @@ def find_open_lives(
         lives: All that they tell of.
         sieve: Those that are over and ordinary.
         parents_by_id: Who forked.
-        known_pids: Of processes not known to be released before, sorted.
-        is_alive: Whether a process was known before, and not to have ended.
+        known: What came before.
+        is_alive: Whether a process is known, and not to have ended.
         since_ns: Only those that began after this.
         dead_since_ns: Those that are dead, only if they died after this.
 
@@ -55,10 +62,11 @@ def find_open_lives(
     ids, parents = lives.ids[is_open], lives.parents[is_open]
     # A number that was given away again says that its last owner is gone.
     pids, owners = np.unique(pids_of(lives.ids), return_counts=True)
-    keep = ~is_in(pids_of(ids), pids[owners > 1]) & ~is_in(pids_of(ids), known_pids)
+    keep = ~is_in(pids_of(ids), pids[owners > 1]) & ~is_in(pids_of(ids), known.pids)
     # What it reaped has to be counted for it.
     keep &= ~is_in(ids, lives.parents[is_in(lives.ids, sieve.ordinary)])
-    keep &= is_in(parents, _alive(table, lives, np.unique(parents), parents_by_id, is_alive))
+    alive = _alive(table, lives, np.unique(parents), parents_by_id, known, is_alive)
+    keep &= is_in(parents, alive)
     ids, _ = without_concerned(
         table,
         lives,
@@ -76,12 +84,17 @@ def _alive(
     lives: Lives,
     parents: Ids,
     parents_by_id: Mapping[int, Parent],
+    known: Known,
     is_alive: Callable[[ProcessKey], bool],
 ) -> Ids:
-    """Which of some parents are there from first to last: a father's end concerns its children."""
+    """Which of some parents are there from first to last: a father's end concerns its children.
+
+    And by the name that is known, lest a child's record be what tells another.
+    """
     rows = np.flatnonzero(lives.rows_of(parents))
     about, is_meeting = table["about"][rows], np.isin(table["kind"][rows], _MEETINGS)
     met, ended = np.unique(about[is_meeting]), np.unique(about[~is_meeting])
-    known = [number for number in parents.tolist() if is_alive(parents_by_id[number].key)]
-    there = np.union1d(met, np.array(known, np.uint64))
+    named = known_by_name(parents, parents_by_id, known)
+    before = [number for number in named.tolist() if is_alive(parents_by_id[number].key)]
+    there = np.union1d(met, np.array(before, np.uint64))
     return np.setdiff1d(there, ended)

@@ -114,7 +114,7 @@ def sift_table(
     released_ns = lives.released_ns[lives.is_ordinary]
     met = _first_of_each(table, lives, parents, _MEETINGS) < released_ns
     if known is not None:
-        met |= is_in(parents, _known_before(np.unique(parents), parents_by_id, known))
+        met |= is_in(parents, known_by_name(np.unique(parents), parents_by_id, known))
         met &= ~is_in(pids_of(ordinary), known.pids)
     # The kernel tells of releases late, and of a parent's sometimes first.
     is_late = released_ns > _first_of_each(table, lives, parents, _RELEASES)
@@ -141,7 +141,7 @@ def sift_table(
     return Sieve(ordinary, reaped, int(table["boot_ns"].max()))
 
 
-def _known_before(parents: Ids, parents_by_id: Mapping[int, Parent], known: Known) -> Ids:
+def known_by_name(parents: Ids, parents_by_id: Mapping[int, Parent], known: Known) -> Ids:
     """Which of them are known, by the very name that the records have for them.
 
     Another name has to be told, and nobody may be there to tell it but a child.

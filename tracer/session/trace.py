@@ -72,7 +72,8 @@ class Trace:
     Args:
         source: Not yet attached.
         target: What to trace.
-        sinks: Called with every conclusion, in order of time.
+        sinks: Called with every conclusion, in order of time (with ``on_passed``: but
+            for those of lives that looked ordinary, up to two seconds later).
         on_idle: Called when the sinks have been given all there was; says after
             how many seconds to call it again though nothing happened, or None.
         on_interrupt: Called on the first SIGINT or SIGTERM; ends the trace
@@ -201,7 +202,6 @@ class Trace:
             kernel_filter=kernel_filter,
             containers=(*self.target.containers, container),
         )
-        self._feeding.feed_held()
         self._emit(ContainerEvent(self._clock.boot_now_ns(), container))
         self._intake.add_seed(seed)
         return True
@@ -340,6 +340,9 @@ class Trace:
         return summarise(self.correlator)
 
     def _emit(self, event: SideEvent) -> None:
+        if isinstance(event, ContainerEvent):
+            # Who is in it is asked of those that are known.
+            self._feeding.feed_held()
         if self._recorder is not None:
             self._recorder.add_event(event)
         if self._options.conclude:

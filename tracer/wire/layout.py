@@ -123,13 +123,18 @@ def gather_records(
     Args:
         parts: The arrays.
         rows: Which ones, counted through all arrays; ascending.
+
+    Raises:
+        IndexError: There are not so many.
     """
+    if len(rows) and rows[-1] >= sum(len(part) for part in parts):
+        raise IndexError(f"there is no record {rows[-1]}")
     gathered = np.empty(len(rows), _BLOB)
     begin = 0
     for part in parts:
         first, last = np.searchsorted(rows, [begin, begin + len(part)])
         blobs = np.ascontiguousarray(part).view(_BLOB)
-        # With another mode numpy copies once more, lest a wrong row spoil the result.
+        # With the usual mode numpy copies once more, lest a wrong row spoil the result.
         blobs.take(rows[first:last] - begin, out=gathered[first:last], mode="clip")
         begin += len(part)
     return gathered.view(RECORD)
