@@ -54,6 +54,11 @@ class Feeding:
         return self._sieve is not None
 
     @property
+    def holds_much(self) -> bool:
+        """Whether records had better gather: what is held is looked through with each batch."""
+        return self._sieve is not None and self._sieve.holds_much
+
+    @property
     def held_due_in_s(self) -> float | None:
         """When to call :meth:`feed_held`, whatever comes; None: nothing is held."""
         due_ns = self._sieve.due_ns if self._sieve is not None else None
@@ -72,7 +77,10 @@ class Feeding:
         while self._intake.has_backlog and (until_s is None or time.monotonic() < until_s):
             since_pull += self._work_off_some()
             if until_s is not None and since_pull >= CHUNK:
-                self._intake.pull()
+                if self._sieve is None:
+                    self._intake.pull()
+                else:
+                    self._intake.pull_if_filling()
                 since_pull = 0
         if self.held_due_in_s == 0 and not self._intake.has_backlog:
             self.feed_held()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import time
 
+from tracer.session.feeding import Feeding
 from tracer.session.intake import Intake
 
 _BATCH_S = 0.02
@@ -28,15 +29,15 @@ class Gathering:
         intake: Where they go.
         ring_fd: Readable when there are any.
         is_seen: Whether somebody looks on; without, they gather longer.
-        is_sifted: Whether ordinary lives are passed over.
+        feeding: Who takes them from there.
     """
 
-    def __init__(self, intake: Intake, ring_fd: int, *, is_seen: bool, is_sifted: bool) -> None:
+    def __init__(self, intake: Intake, ring_fd: int, feeding: Feeding, *, is_seen: bool) -> None:
         self._intake = intake
+        self._feeding = feeding
         self._poll = select.poll()
         self._poll.register(ring_fd, select.POLLIN)
         self._is_seen = is_seen
-        self._is_sifted = is_sifted
         self._is_storm = False
 
     def gather(self) -> None:
@@ -62,6 +63,8 @@ class Gathering:
         self._is_storm = records > _STORM_RECORDS_A_S * (time.monotonic() - began)
 
     def _batch_s(self) -> float:
-        if self._is_storm and (self._is_sifted or not self._is_seen):
+        if self._is_storm and (self._feeding.is_sifted or not self._is_seen):
+            return _STORM_BATCH_S
+        if self._feeding.holds_much:
             return _STORM_BATCH_S
         return _BATCH_S if self._is_seen else _UNSEEN_BATCH_S

@@ -76,6 +76,11 @@ class LiveSieve:
         self._held = _Held()
 
     @property
+    def holds_much(self) -> bool:
+        """Whether so much is held that a small batch is not worth looking through it."""
+        return len(self._held.records) >= WORTH_IT_RECORDS
+
+    @property
     def due_ns(self) -> int | None:
         """When to take what is held, whatever comes (CLOCK_BOOTTIME); None: nothing is."""
         return self._held.due_ns

@@ -242,10 +242,7 @@ class Trace:
         for fd in (*self._watched, *self._followed):
             poll.register(fd, select.POLLIN)
         gathering = Gathering(
-            self._intake,
-            self._source.fileno(),
-            is_seen=self._options.conclude,
-            is_sifted=self._feeding.is_sifted,
+            self._intake, self._source.fileno(), self._feeding, is_seen=self._options.conclude
         )
         while self._end_reason is None:
             ready = poll.poll(self._timeout_s() * 1000)
