@@ -62,6 +62,9 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	ensure(argc == 2 && chdir(argv[1]) == 0, "directory");
+	/* Whoever started all this may have ignored some: nohup(1) does SIGHUP. */
+	for (int signo = 1; signo <= 64; signo++)
+		signal(signo, SIG_DFL);
 	ensure(getrlimit(RLIMIT_CORE, &limit) == 0, "getrlimit");
 	limit.rlim_cur = limit.rlim_max;
 	ensure(setrlimit(RLIMIT_CORE, &limit) == 0, "setrlimit");
