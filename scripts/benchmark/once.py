@@ -246,8 +246,7 @@ def count_with_a_tiny_ring(
         tool.end()
         assert TINY_RING.seen is not None
         seen = TINY_RING.seen(tool.stdout, tool.output)
-    # The workers are forked, end and are told of as well.
-    happened = truth.processes + workers
+    happened = truth.processes
     return {
         kind: {
             "happened": happened,

@@ -76,7 +76,8 @@ def all_told(stage: Stage, peer: Peer) -> None:
         tool.end()
         assert peer.seen is not None
         seen = peer.seen(tool.stdout, tool.seen_beside)
-    assert (ended, sent) == (2 * (499 + 101), 4 * 499)
+    # Each worker is one of a storm itself.
+    assert (ended, sent) == (2 * (499 + 1 + 101 + 1), 4 * 499)
     assert seen.lost == {}
     assert seen.exits in {ended, None}
     assert seen.signals in {sent, None}
