@@ -31,6 +31,13 @@ def all_records() -> Records:
     return np.concatenate(list(HOST.records()))
 
 
+def a_sieve() -> tuple[Correlator, LiveSieve]:
+    """One before a correlator that has been told how the trace began."""
+    correlator = Correlator(CorrelatorOptions(min_zombie_ns=SECOND_NS, keep_uneventful=False))
+    correlator.feed(HOST.attached)
+    return correlator, LiveSieve(correlator, lambda lives: None)
+
+
 class Outcome:
     """One trace of some records, cut into batches.
 
@@ -129,9 +136,7 @@ def test_a_child_that_tells_its_parents_new_name_is_not_held() -> None:
 
 
 def test_what_is_held_is_due_a_while_after_its_first_record() -> None:
-    correlator = Correlator(CorrelatorOptions(keep_uneventful=False))
-    correlator.feed(HOST.attached)
-    sieve = LiveSieve(correlator, lambda lives: None)
+    _, sieve = a_sieve()
     records = all_records()
     (first, *_) = np.flatnonzero(
         (records["kind"] == CONSTANTS["ZT_KIND_FORK"]) & (records["parent_host_pid"] == 700)
@@ -144,9 +149,7 @@ def test_what_is_held_is_due_a_while_after_its_first_record() -> None:
 
 
 def test_a_dead_life_is_held_no_longer_than_a_zombie_is_ordinary() -> None:
-    correlator = Correlator(CorrelatorOptions(min_zombie_ns=SECOND_NS, keep_uneventful=False))
-    correlator.feed(HOST.attached)
-    sieve = LiveSieve(correlator, lambda lives: None)
+    _, sieve = a_sieve()
     records = all_records()
     (end, *_) = np.flatnonzero(
         (records["kind"] == CONSTANTS["ZT_KIND_EXIT"]) & (records["parent_host_pid"] == 700)
@@ -156,9 +159,7 @@ def test_a_dead_life_is_held_no_longer_than_a_zombie_is_ordinary() -> None:
 
 
 def test_where_a_container_shares_the_hosts_namespace_nothing_is_passed_over() -> None:
-    correlator = Correlator(CorrelatorOptions(keep_uneventful=False))
-    correlator.feed(HOST.attached)
-    sieve = LiveSieve(correlator, lambda lives: None)
+    correlator, sieve = a_sieve()
     assert sieve.choose([all_records()]).positions is not None
     (container,) = HOST.attached.target.containers[:1]
     shared = {name: getattr(container, name) for name in Container.__dataclass_fields__}

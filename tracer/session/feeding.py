@@ -80,6 +80,7 @@ class Feeding:
                 if self._sieve is None:
                     self._intake.pull()
                 else:
+                    # A few hundred are not worth looking through all that is held.
                     self._intake.pull_if_filling()
                 since_pull = 0
         if self.held_due_in_s == 0 and not self._intake.has_backlog:

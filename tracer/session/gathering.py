@@ -63,8 +63,7 @@ class Gathering:
         self._is_storm = records > _STORM_RECORDS_A_S * (time.monotonic() - began)
 
     def _batch_s(self) -> float:
-        if self._is_storm and (self._feeding.is_sifted or not self._is_seen):
-            return _STORM_BATCH_S
-        if self._feeding.holds_much:
+        is_cheaper = self._feeding.is_sifted or not self._is_seen
+        if (self._is_storm and is_cheaper) or self._feeding.holds_much:
             return _STORM_BATCH_S
         return _BATCH_S if self._is_seen else _UNSEEN_BATCH_S

@@ -214,16 +214,11 @@ class Intake:
         """Take the oldest records of the backlog, a bounded number of them."""
         from tracer.wire.layout import join_records
 
-        parts = [self._backlog.popleft()]
-        number = len(parts[0])
-        while self._backlog and number < CHUNK:
-            parts.append(self._backlog.popleft())
-            number += len(parts[-1])
-        records = join_records(parts)
-        chunk = records[:CHUNK]
-        if len(records) > len(chunk):
-            self._backlog.appendleft(records[CHUNK:])
-        self._backlog_records -= len(chunk)
+        records = join_records(self.take_parts(CHUNK))
+        chunk, rest = records[:CHUNK], records[CHUNK:]
+        if len(rest):
+            self._backlog.appendleft(rest)
+            self._backlog_records += len(rest)
         return chunk
 
     def take_parts(self, enough: int) -> list[npt.NDArray[np.void]]:

@@ -29,6 +29,8 @@ COLUMNS = (
 _FORK, _EXEC = CONSTANTS["ZT_KIND_FORK"], CONSTANTS["ZT_KIND_EXEC"]
 _EXIT_BEGIN, _EXIT = CONSTANTS["ZT_KIND_EXIT_BEGIN"], CONSTANTS["ZT_KIND_EXIT"]
 _REAP, _FREE = CONSTANTS["ZT_KIND_REAP"], CONSTANTS["ZT_KIND_FREE"]
+MEETINGS = (CONSTANTS["ZT_KIND_PROCESS"], _FORK, _EXEC)
+"""By which the correlator comes to know a process."""
 _SIGNAL = CONSTANTS["ZT_KIND_SIGNAL"]
 _F_NOTIFY, _F_INIT = CONSTANTS["ZT_F_NOTIFY"], CONSTANTS["ZT_F_INIT"]
 _F_NOCLDWAIT, _F_GROUP_DEAD = CONSTANTS["ZT_F_NOCLDWAIT"], CONSTANTS["ZT_F_GROUP_DEAD"]
@@ -58,7 +60,7 @@ class Rows:
         ``about`` is the process a record is about; ``parent`` who forked it, or
         of a notice who was told; ``actor`` in whose context it happened.
         """
-        flags, kinds = columns["flags"].copy(), columns["kind"].astype(np.uint8)
+        flags, kinds = columns["flags"], columns["kind"].astype(np.uint8)
         notice = is_notice(kinds, flags)
         kinds[notice] = NOTICE
         subject = process_ids(columns["host_pid"], columns["start_boot_ns"])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tracer.model.identity import ProcessKey
-from tracer.session.life_rows import Parent, Table
+from tracer.session.life_rows import MEETINGS, Parent, Table, is_one_of
 from tracer.session.ordinary_lives import (
     Known,
     Lives,
@@ -22,14 +22,7 @@ from tracer.session.ordinary_lives import (
     renamed,
     without_concerned,
 )
-from tracer.wire.layout import CONSTANTS
 from tracer.wire.process_ids import Ids, is_in, pids_of
-
-_MEETINGS = (
-    CONSTANTS["ZT_KIND_PROCESS"],
-    CONSTANTS["ZT_KIND_FORK"],
-    CONSTANTS["ZT_KIND_EXEC"],
-)
 
 
 def find_open_lives(
@@ -92,7 +85,7 @@ def _alive(
     And by the name that is known, lest a child's record be what tells another.
     """
     rows = np.flatnonzero(lives.rows_of(parents))
-    about, is_meeting = table["about"][rows], np.isin(table["kind"][rows], _MEETINGS)
+    about, is_meeting = table["about"][rows], is_one_of(table["kind"][rows], MEETINGS)
     met, ended = np.unique(about[is_meeting]), np.unique(about[~is_meeting])
     named = known_by_name(parents, parents_by_id, known)
     before = [number for number in named.tolist() if is_alive(parents_by_id[number].key)]

@@ -18,17 +18,25 @@ import numpy.typing as npt
 
 from tracer.correlate.correlator import Correlator
 from tracer.model.identity import ProcessKey
-from tracer.session.life_rows import NOTICE, Mask, Parent, Rows, Table, is_notice, is_one_of
+from tracer.session.life_rows import (
+    MEETINGS,
+    NOTICE,
+    Mask,
+    Parent,
+    Rows,
+    Table,
+    is_notice,
+    is_one_of,
+)
 from tracer.wire.layout import CONSTANTS
 from tracer.wire.process_ids import Ids, is_in, pids_of, process_ids
 
 Columns = Callable[[str], npt.NDArray[Any]]
 
-_FORK, _EXEC = CONSTANTS["ZT_KIND_FORK"], CONSTANTS["ZT_KIND_EXEC"]
+_FORK = CONSTANTS["ZT_KIND_FORK"]
 _REAP, _FREE = CONSTANTS["ZT_KIND_REAP"], CONSTANTS["ZT_KIND_FREE"]
 _EXIT = CONSTANTS["ZT_KIND_EXIT"]
 _RELEASES = (_REAP, _FREE)
-_MEETINGS = (CONSTANTS["ZT_KIND_PROCESS"], _FORK, _EXEC)
 CHOSEN_BY = ("kind", "flags", "host_pid", "start_boot_ns", "child_pid", "child_start_boot_ns")
 """The columns that :meth:`Sieve.choose` asks for."""
 Narrow = Callable[[Table, Ids, Ids], Mask]
@@ -112,7 +120,7 @@ def sift_table(
     """Find the ordinary lives among all lives; see :func:`sift`."""
     ordinary, parents = lives.ids[lives.is_ordinary], lives.parents[lives.is_ordinary]
     released_ns = lives.released_ns[lives.is_ordinary]
-    met = _first_of_each(table, lives, parents, _MEETINGS) < released_ns
+    met = _first_of_each(table, lives, parents, MEETINGS) < released_ns
     if known is not None:
         met |= is_in(parents, known_by_name(np.unique(parents), parents_by_id, known))
         met &= ~is_in(pids_of(ordinary), known.pids)
@@ -192,7 +200,6 @@ def find_lives(table: Table, min_zombie_ns: int) -> Lives:
         min_zombie_ns: Longer zombies are not ordinary.
     """
     ids, life = np.unique(table["about"], return_inverse=True)
-    life = life.astype(np.intp)
     kinds, boot_ns, parents = table["kind"], table["boot_ns"], table["parent"]
 
     def first_of(*wanted: int) -> tuple[npt.NDArray[Any], Ids, Ids]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tracer.correlate.correlator import Correlator
 from tracer.model.identity import ProcessKey
-from tracer.session.life_rows import COLUMNS, Rows, Table
+from tracer.session.life_rows import COLUMNS, MEETINGS, Rows, Table
 from tracer.session.ordinary_lives import Known, Sieve, sift
 from tracer.session.reaper_names import name_reapers, renamed_unannounced
 from tracer.wire.decode import decode_comm
@@ -37,7 +37,6 @@ _NOTICE = CONSTANTS["ZT_KIND_COUNT"]
 _RELEASES = (CONSTANTS["ZT_KIND_REAP"], CONSTANTS["ZT_KIND_FREE"])
 _STAGE[[_FORK, CONSTANTS["ZT_KIND_EXEC"], CONSTANTS["ZT_KIND_EXIT_BEGIN"]]] = (0, 1, 1)
 _STAGE[[_EXIT, _NOTICE, *_RELEASES]] = (2, 3, 4, 4)
-_MEETINGS = (CONSTANTS["ZT_KIND_PROCESS"], _FORK, CONSTANTS["ZT_KIND_EXEC"])
 _REMEMBERED = 4_096
 """Of so many of the gone the name is kept: a pointer to a parent may dangle so long."""
 
@@ -220,7 +219,7 @@ class _Search:
             found[np.searchsorted(owners, table["about"][rows])] = rows
             return found
 
-        met = is_met[owner] | (first_of(_MEETINGS)[owner] < forks)
+        met = is_met[owner] | (first_of(MEETINGS)[owner] < forks)
         plain: Mask = is_plain[owner] & met & (releases < first_of(_RELEASES)[owner])
         return plain
 
