@@ -20,6 +20,7 @@ int zt_deliver(struct bpf_raw_tracepoint_args *ctx)
 	config = zt_get_config();
 	if (!config || !zt_task_wanted(config, task))
 		return 0;
+	zt_open_up(task);
 	e = zt_reserve(ZT_KIND_DELIVER);
 	if (!e)
 		return 0;

@@ -12,6 +12,6 @@ int zt_exec(struct bpf_raw_tracepoint_args *ctx)
 	const struct zt_config *config = zt_get_config();
 
 	if (config && zt_task_wanted(config, task))
-		zt_tell_exec(task);
+		zt_emit_exec(task);
 	return 0;
 }

@@ -5,7 +5,7 @@
  * Since:   ever; needed since 7.0, for the reason exit_spare.c gives
  * Cost:    one filter check per exec, one lookup where it is wanted
  * Unseen:  an exec while this CPU's BPF programs are held up by a system call on a
- *          map that was preempted; then zt_exec tells
+ *          map that was preempted; zt_exec sees it
  */
 int zt_exec_spare(void *ctx)
 {
@@ -13,6 +13,6 @@ int zt_exec_spare(void *ctx)
 	const struct zt_config *config = zt_get_config();
 
 	if (config && zt_task_wanted(config, task))
-		zt_tell_exec(task);
+		zt_emit_exec(task);
 	return 0;
 }

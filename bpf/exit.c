@@ -6,7 +6,7 @@
  *          before the memory is given back, else after)
  * Cost:    one filter check per thread that ends, one record per process
  * Unseen:  how long the way to the zombie is from here (2 GiB of memory take
- *          150 ms): the exit notification tells
+ *          150 ms): the exit notification shows it
  */
 int zt_exit(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -16,9 +16,9 @@ int zt_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!config || !zt_task_wanted(config, task))
 		return 0;
 #if ZT_EXIT_HAS_GROUP_DEAD
-	zt_tell_exit(task, ctx->args[1] & 1);
+	zt_emit_exit(task, ctx->args[1] & 1);
 #else
-	zt_tell_exit(task, zt_live(task) == 0);
+	zt_emit_exit(task, zt_live(task) == 0);
 #endif
 	return 0;
 }

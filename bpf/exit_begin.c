@@ -5,20 +5,17 @@
  * Since:   needs kprobes
  * Cost:    one filter check per thread that ends, one record per process
  * Unseen:  threads that enter at the same moment: none of them is the last one
- *          yet, and there is no record
+ *          yet, and there is no record. Folded lifetimes get none either
  */
 int zt_exit_begin(void *ctx)
 {
 	const void *task = (const void *)bpf_get_current_task();
 	const struct zt_config *config = zt_get_config();
-	struct zt_event *e;
 
 	if (!config || !zt_task_wanted(config, task) || zt_live(task) != 1)
 		return 0;
-	e = zt_reserve(ZT_KIND_EXIT_BEGIN);
-	if (!e)
+	if (zt_folded(task_struct__group_leader(task)))
 		return 0;
-	zt_fill_current(e, zt_fill_subject(e, task));
-	zt_events.ringbuf_submit(e, 0);
+	zt_emit(ZT_KIND_EXIT_BEGIN, task);
 	return 0;
 }

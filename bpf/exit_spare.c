@@ -7,7 +7,7 @@
  *          finds it taken. perf's side of a tracepoint is never preempted
  * Cost:    one filter check per thread that ends, one lookup per process
  * Unseen:  an exit while this CPU's BPF programs are held up by a system call on a
- *          map that was preempted; then zt_exit tells
+ *          map that was preempted; zt_exit sees it
  */
 int zt_exit_spare(void *ctx)
 {
@@ -16,6 +16,6 @@ int zt_exit_spare(void *ctx)
 
 	if (!config || !zt_task_wanted(config, task))
 		return 0;
-	zt_tell_exit(task, zt_live(task) == 0);
+	zt_emit_exit(task, zt_live(task) == 0);
 	return 0;
 }

@@ -19,6 +19,7 @@ int zt_fork_failed(void *ctx)
 	task = (const void *)bpf_get_current_task();
 	if (!config || !zt_task_wanted(config, task))
 		return 0;
+	zt_open_up(task);
 	e = zt_reserve(ZT_KIND_FORK_FAILED);
 	if (!e)
 		return 0;

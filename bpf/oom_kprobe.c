@@ -10,14 +10,10 @@ int zt_oom_kprobe(void *ctx)
 {
 	const void *task = (const void *)ZT_KPROBE_ARG1(ctx);
 	const struct zt_config *config = zt_get_config();
-	struct zt_event *e;
 
 	if (!config || !zt_task_wanted(config, task))
 		return 0;
-	e = zt_reserve(ZT_KIND_OOM);
-	if (!e)
-		return 0;
-	zt_fill_current(e, zt_fill_subject(e, task));
-	zt_events.ringbuf_submit(e, 0);
+	zt_open_up(task);
+	zt_emit(ZT_KIND_OOM, task);
 	return 0;
 }

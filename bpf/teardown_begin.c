@@ -10,14 +10,9 @@ int zt_teardown_begin(void *ctx)
 {
 	const void *task = (const void *)bpf_get_current_task();
 	const struct zt_config *config = zt_get_config();
-	struct zt_event *e;
 
 	if (!config || !zt_task_wanted(config, task))
 		return 0;
-	e = zt_reserve(ZT_KIND_TEARDOWN_BEGIN);
-	if (!e)
-		return 0;
-	zt_fill_current(e, zt_fill_subject(e, task));
-	zt_events.ringbuf_submit(e, 0);
+	zt_emit(ZT_KIND_TEARDOWN_BEGIN, task);
 	return 0;
 }

@@ -31,7 +31,8 @@
 #define ZT_KIND_TEARDOWN_END 11	  /* zap_pid_ns_processes returned */
 #define ZT_KIND_OOM 12		  /* mark_victim */
 #define ZT_KIND_FORK_FAILED 13	  /* kernel_clone returned an error */
-#define ZT_KIND_COUNT 14
+#define ZT_KIND_LIFETIME 14	  /* a lifetime, whole or so far, instead of the records above */
+#define ZT_KIND_COUNT 15
 
 /* flags: facts about the subject and about current, taken in the hook. */
 #define ZT_F_CUR_EXITING (1u << 0) /* current has PF_EXITING */
@@ -44,11 +45,16 @@
 #define ZT_F_UNKILLABLE (1u << 7)  /* SIGNAL_UNKILLABLE: a namespace's init */
 #define ZT_F_BLOCKED (1u << 8)	   /* the signal is in the subject thread's blocked mask */
 #define ZT_F_GROUP (1u << 9)	   /* sent to the process, not to one thread */
-#define ZT_F_NOTIFY (1u << 10)	   /* an exit notification: child_pid says of whom */
+#define ZT_F_NOTIFY (1u << 10)	   /* an exit notification, about child_pid */
 #define ZT_F_PTRACED (1u << 11)	   /* the subject is traced */
 #define ZT_F_GROUP_DEAD (1u << 12) /* the last thread of the subject is gone */
 #define ZT_F_NOCLDWAIT (1u << 13)  /* the parent's SIGCHLD action has SA_NOCLDWAIT */
 #define ZT_F_INIT (1u << 14)	   /* the subject is its namespace's child_reaper */
+#define ZT_F_RELEASED (1u << 15)   /* LIFETIME: it is over, and was uneventful */
+#define ZT_F_EXACT (1u << 16)	   /* LIFETIME: boot_ns is the moment of the release itself */
+#define ZT_F_FOLDED (1u << 17)	/* EXEC: the LIFETIME includes it too; SIGNAL: was only counted */
+#define ZT_F_FOUND (1u << 18)	/* LIFETIME: no hook saw the release, user space found it */
+#define ZT_F_CUR_UID (1u << 19) /* SIGNAL: cur_uid is known */
 
 /* Signal actions: of the subject for SIGNAL and DELIVER, see each field. */
 #define ZT_ACTION_DEFAULT 0
@@ -64,7 +70,7 @@
 struct zt_event {
 	unsigned long long boot_ns;
 
-	/* The subject: whom the record is about, and its parent (real_parent). */
+	/* The subject, which the record is about, and its parent (real_parent). */
 	unsigned long long start_boot_ns;
 	unsigned long long parent_start_boot_ns;
 	unsigned long long init_start_boot_ns; /* of its namespace's init */
@@ -76,6 +82,21 @@ struct zt_event {
 	/* NOTIFY: the child; REAP and FREE: the last known tracer's or parent's
 	 * start is in parent_start_boot_ns. */
 	unsigned long long child_start_boot_ns;
+
+	/* LIFETIME: when each thing happened, 0 = not yet. The subject is as it was in
+	 * the end, current as it was at the fork; sig to action describe the exit
+	 * notification. */
+	unsigned long long forked_ns;
+	unsigned long long exec_ns; /* the last one */
+	unsigned long long exit_ns;
+	unsigned long long
+		notified_ns; /* FREE: when its pidfd became readable, set by user space */
+
+	/* SIGNAL: since when equal ones were only counted, where any were. */
+	unsigned long long repeats_since_ns;
+
+	/* SIGNAL: current's cgroup, as cgroup_id is the subject's. */
+	unsigned long long cur_cgroup_id;
 
 	unsigned int kind;
 	unsigned int flags;
@@ -102,20 +123,27 @@ struct zt_event {
 	unsigned int si_pid;	/* as the subject's namespace sees it */
 	unsigned int child_pid; /* NOTIFY: host pid of the child, if known */
 	int pdeath_signal;
-	int error; /* FORK_FAILED: the negative errno */
+	int error; /* FORK_FAILED: the negative errno; PROCESS, FREE: why there is no exit_code */
+	unsigned int repeats; /* SIGNAL: how many equal ones before it were only counted */
+	unsigned int cur_uid; /* SIGNAL: current's real user, as the first user namespace sees it */
+
+	/* SIGNAL: the limit that current's CPU time has reached when the kernel raises
+	 * SIGKILL (the hard one) or SIGXCPU (the soft one) for it, in s; 0 = it has not. */
+	unsigned int cpu_limit_s;
 
 	unsigned char info;	      /* ZT_INFO_* */
 	unsigned char result;	      /* TRACE_SIGNAL_* */
 	unsigned char action;	      /* of the subject for sig */
 	unsigned char parent_sigchld; /* the parent's action for SIGCHLD */
 	unsigned char own_sigchld;    /* PROCESS: the subject's own */
-	unsigned char pad[3];
+	unsigned char pad[7];
 
 	char comm[ZT_COMM_LEN]; /* of the thread-group leader */
 	char parent_comm[ZT_COMM_LEN];
 	char cur_comm[ZT_COMM_LEN]; /* of current's thread-group leader */
 
-	/* Ancestors of current, nearest first; SIGKILL and the stop signals. */
+	/* Ancestors of current, nearest first; SIGKILL and the stop signals.
+	 * LIFETIME: the name after the last exec, and the one it was born with. */
 	char chain_comm[ZT_CHAIN_LEN][ZT_COMM_LEN];
 };
 

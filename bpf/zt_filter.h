@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Who passes. Runs first in every hook: what is not the target's must cost the
+ * The filter. Runs first in every hook: processes outside the target must cost the
  * host as little as possible.
  */
 #ifndef ZT_FILTER_H

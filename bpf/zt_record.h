@@ -120,6 +120,17 @@ static __always_inline void zt_fill_current(struct zt_event *e, const void *ns)
 		e->flags |= ZT_F_CUR_SELF;
 }
 
+/* The real user: of a set-user-ID program still the one who started it. */
+static __always_inline void zt_fill_current_uid(struct zt_event *e)
+{
+	const void *cred = task_struct__cred((const void *)bpf_get_current_task());
+
+	if (!cred)
+		return;
+	e->cur_uid = cred__uid_val(cred);
+	e->flags |= ZT_F_CUR_UID;
+}
+
 /* Whether current's process is the init of a namespace the task is in. */
 static __always_inline bool zt_current_reaps(const void *task)
 {

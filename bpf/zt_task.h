@@ -15,10 +15,13 @@
 #define ZT_SIGNAL_UNKILLABLE 0x00000040
 #define ZT_SA_NOCLDWAIT 0x00000002
 #define ZT_EEXIST 17
+#define ZT_RLIM_INFINITY (~0ULL)
+#define ZT_NSEC_PER_SEC 1000000000ULL
 #define ZT_TS_COMPAT 0x0002 /* x86: thread_info.status */
 #define ZT_TIF_32BIT 22	    /* arm64: thread_info.flags */
 
 /* Signal numbers, as x86-64 and arm64 have them. */
+#define ZT_SIGKILL 9
 #define ZT_SIGCHLD 17
 #define ZT_SIGCONT 18
 #define ZT_SIGSTOP 19
@@ -26,6 +29,7 @@
 #define ZT_SIGTTIN 21
 #define ZT_SIGTTOU 22
 #define ZT_SIGURG 23
+#define ZT_SIGXCPU 24
 #define ZT_SIGWINCH 28
 
 /* Those whose default action neither kills nor dumps. */
@@ -118,7 +122,7 @@ static __always_inline bool zt_leader_is_replaced(const void *leader)
 #endif
 }
 
-/* The cgroup that tells containers apart, by the hierarchy the loader chose. */
+/* The cgroup that identifies a container, in the hierarchy the loader chose. */
 static __always_inline const void *zt_cgroup(const void *task)
 {
 	const void *set = task_struct__cgroups(task);
@@ -146,7 +150,27 @@ static __always_inline void zt_read_comm(char *comm, const void *task)
 	bpf_probe_read_kernel_str(comm, ZT_COMM_LEN, task + ZT_OFF_task_struct__comm);
 }
 
-/* wait_task_zombie(): the status waitpid() will tell. */
+/*
+ * check_process_timers(): the CPU time limit that a process has reached, in s; 0 where
+ * it has none or has not reached it. RLIMIT_CPU is the first limit; struct rlimit has
+ * the soft one first. The kernel compares the same counters in the same context, and
+ * keeps them wherever there is a limit.
+ */
+static __always_inline u32 zt_cpu_limit_reached(const void *signal, bool is_hard)
+{
+	u64 used_ns = signal_struct__cputimer_cputime_atomic_utime_counter(signal) +
+		      signal_struct__cputimer_cputime_atomic_stime_counter(signal);
+	u64 limit_s = ZT_RLIM_INFINITY;
+
+	bpf_probe_read_kernel(&limit_s, sizeof(limit_s),
+			      signal + ZT_OFF_signal_struct__rlim + (is_hard ? 8 : 0));
+	if (limit_s >= ~0U || used_ns < limit_s * ZT_NSEC_PER_SEC)
+		return 0;
+	/* The kernel takes a limit of no time at all for one of 1 s. */
+	return limit_s ? (u32)limit_s : 1;
+}
+
+/* wait_task_zombie(): the status waitpid() will return. */
 static __always_inline int zt_wait_status(const void *leader, const void *signal)
 {
 	if (signal_struct__flags(signal) & ZT_SIGNAL_GROUP_EXIT)

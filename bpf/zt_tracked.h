@@ -1,31 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Dead processes that the parent has still to reap. What is said of them later
- * (their release, an adoption) comes when the task_struct no longer tells whose
- * they were.
+ * Dead processes that are still to be reaped. Their later events (the release, an
+ * adoption) come when the task_struct no longer shows which target they belonged to.
  */
 #ifndef ZT_TRACKED_H
 #define ZT_TRACKED_H
 
 /*
- * What has been told already, where two hooks may tell it. The second one comes
- * microseconds after the first, in the same thread: what is thrown out of a full
- * map by then is older.
+ * Events seen before, where two hooks see the same one. The second hook runs
+ * microseconds after the first, in the same thread: what a full map evicts by then is
+ * older.
  */
-struct zt_told {
+struct zt_event_id {
 	u64 id;
 	u32 host_pid;
 	u32 kind;
 };
 
-BPF_TABLE("lru_hash", struct zt_told, u8, zt_told, 4096);
+BPF_TABLE("lru_hash", struct zt_event_id, u8, zt_seen_before, 4096);
 
 static __always_inline bool zt_is_first(u32 kind, u32 host_pid, u64 id)
 {
-	struct zt_told told = { .id = id, .host_pid = host_pid, .kind = kind };
+	struct zt_event_id event = { .id = id, .host_pid = host_pid, .kind = kind };
 	u8 yes = 1;
 
-	return zt_told.insert(&told, &yes) != -ZT_EEXIST;
+	return zt_seen_before.insert(&event, &yes) != -ZT_EEXIST;
 }
 
 struct zt_tracked_key {
@@ -47,56 +46,68 @@ BPF_F_TABLE("hash", struct zt_tracked_key, struct zt_tracked, zt_tracked, ZT_TRA
 	    ZT_NO_PREALLOC);
 
 /*
- * Their starts, by number: an adoption names the zombie by its number. An array
- * costs a twentieth of a hash, and nothing need be taken out of it, as what it says
- * is looked up in zt_tracked. Numbers that are so far apart share a place; of who
- * lost it user space knows by its number alone.
+ * Their start times, by number: an adoption names the zombie by its number. An array
+ * costs a twentieth of a hash, and entries that user space leaves behind do no harm, as
+ * each is looked up in the tables. Numbers this far apart share an index; of a process
+ * whose entry was overwritten user space knows only the number.
  */
 #define ZT_TRACKED_PIDS 131072
 BPF_ARRAY(zt_tracked_starts, u64, ZT_TRACKED_PIDS);
 
-/* At least so many are followed: what user space takes out is not subtracted. */
-BPF_ARRAY(zt_following, u64, 1);
+/*
+ * Upper bounds: entries that user space removes are not subtracted, and what two
+ * threads do at the same time may count twice.
+ */
+#define ZT_NUMBER_FOLLOWED 0 /* dead processes with a record for each event */
+#define ZT_NUMBER_FOLDED 1   /* lifetimes in zt_lifetimes, of the living and the dead */
+#define ZT_NUMBER_DEAD 2     /* folded lifetimes of dead processes */
+#define ZT_NUMBER_STOPS 3    /* stops of namespaces so far */
+#define ZT_NUMBER_HINTS 4    /* how many execs of folded lifetimes are still to be emitted */
+#define ZT_NUMBER_ALIVE 5    /* folded lifetimes of living processes */
+#define ZT_NUMBERS 6
+BPF_F_TABLE("array", u32, s64, zt_numbers, ZT_NUMBERS, ZT_MMAPABLE);
 
-static __always_inline void zt_count_followed(u64 more)
+static __always_inline void zt_count(u32 which, s64 more)
 {
-	u32 only = 0;
-	u64 *number = zt_following.lookup(&only);
+	s64 *number = zt_numbers.lookup(&which);
 
 	if (number)
 		__sync_fetch_and_add(number, more);
 }
 
-static __always_inline bool zt_follows_any(void)
+static __always_inline bool zt_is_any(u32 which)
 {
-	u32 only = 0;
-	u64 *number = zt_following.lookup(&only);
+	s64 *number = zt_numbers.lookup(&which);
 
-	return number && *number;
+	return number && *number > 0;
 }
 
 static __always_inline u64 *zt_tracked_start(u32 host_pid)
 {
-	u32 place = host_pid & (ZT_TRACKED_PIDS - 1);
+	u32 index = host_pid & (ZT_TRACKED_PIDS - 1);
 
-	return zt_tracked_starts.lookup(&place);
+	return zt_tracked_starts.lookup(&index);
 }
 
-/* The start of the dead process with this number, or 0. */
-static __always_inline u64 zt_start_of_dead(u32 host_pid)
+static __always_inline void zt_note_start(const struct zt_tracked_key *key)
 {
-	struct zt_tracked_key key = { .host_pid = host_pid };
-	u64 *start_boot_ns = zt_tracked_start(host_pid);
+	u64 *start_boot_ns = zt_tracked_start(key->host_pid);
 
-	if (!start_boot_ns)
-		return 0;
-	key.start_boot_ns = *start_boot_ns;
-	return zt_tracked.lookup(&key) ? key.start_boot_ns : 0;
+	if (start_boot_ns)
+		*start_boot_ns = key->start_boot_ns;
+}
+
+static __always_inline void zt_forget_start(const struct zt_tracked_key *key)
+{
+	u64 *start_boot_ns = zt_tracked_start(key->host_pid);
+
+	if (start_boot_ns && *start_boot_ns == key->start_boot_ns)
+		*start_boot_ns = 0;
 }
 
 /*
- * Begin to follow a process whose last thread ends or has ended. Returns false
- * where its exit has been told already.
+ * Begins to follow a process whose last thread exits or has exited. Returns false
+ * where its exit was emitted before.
  */
 static __always_inline bool zt_track(const void *leader, bool exit_seen)
 {
@@ -104,18 +115,17 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 	struct zt_tracked_key key = {};
 	struct zt_tracked tracked = {};
 	struct zt_tracked *known;
-	u64 *start_boot_ns;
 	const void *ns;
 
 	key.start_boot_ns = task_struct__start_boottime(leader);
 	key.host_pid = task_struct__tgid(leader);
 	known = zt_tracked.lookup(&key);
 	if (known) {
-		bool told = known->exit_seen;
+		bool seen_before = known->exit_seen;
 
 		if (exit_seen)
 			known->exit_seen = 1;
-		return !told;
+		return !seen_before;
 	}
 	if (pid) {
 		tracked.pidns_level = pid__level(pid);
@@ -129,10 +139,10 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 	tracked.exit_seen = exit_seen;
 	switch (zt_tracked.insert(&key, &tracked)) {
 	case 0:
-		zt_count_followed(1);
+		zt_count(ZT_NUMBER_FOLLOWED, 1);
 		break;
 	case -ZT_EEXIST:
-		/* Another thread of it was faster, or the iterator, which tells no exit. */
+		/* Another thread was faster, or the iterator, which emits no exit. */
 		known = zt_tracked.lookup(&key);
 		if (!exit_seen || (known && known->exit_seen))
 			return false;
@@ -144,21 +154,19 @@ static __always_inline bool zt_track(const void *leader, bool exit_seen)
 			return false;
 		zt_count_drop(ZT_KIND_FREE);
 	}
-	start_boot_ns = zt_tracked_start(key.host_pid);
-	if (start_boot_ns)
-		*start_boot_ns = key.start_boot_ns;
+	zt_note_start(&key);
 	return true;
 }
 
 /*
- * Whoever gets true is the one to tell of the release: user space may have found
- * out by itself.
+ * A caller that gets true emits the release: user space may have found it on its own.
  */
 static __always_inline bool zt_untrack(struct zt_tracked_key *key)
 {
 	if (zt_tracked.delete(key))
 		return false;
-	zt_count_followed(-1);
+	zt_forget_start(key);
+	zt_count(ZT_NUMBER_FOLLOWED, -1);
 	return true;
 }
 

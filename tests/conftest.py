@@ -23,6 +23,10 @@ except ModuleNotFoundError:
 else:
     # A busy machine is no fault of what is tested.
     settings.register_profile("no-deadline", deadline=None)
+    # A mutant is killed or survives by the code alone, not by what was drawn this time.
+    settings.register_profile(
+        "mutants", deadline=None, derandomize=True, database=None, max_examples=25
+    )
     settings.load_profile("no-deadline")
 
 # Programs compiled by a test are not for the next trace of this machine's user; a
@@ -35,6 +39,13 @@ os.environ["ZOMTRACE_CACHE"] = os.environ.get(
 _LIVE = tuple(Path(__file__).parent / name for name in ("live", "bench"))
 _NO_REASON = {"", "unconditional skip", "<Skipped instance>", "<Skipped ''>"}
 _SKIPPED = re.compile(r"^Skipped(?:: )?")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that rewrites the goldens; the diff is for a human to read."""
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite tests/data/golden from what is"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

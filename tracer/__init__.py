@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracer.frames.capture import open_capture
-    from tracer.frames.dataset import read_dataset
+    from tracer.tables.capture import open_capture
+    from tracer.tables.dataset import read_dataset
 
 __all__ = ["open_capture", "read_dataset"]
 
-_MODULES = {"open_capture": "tracer.frames.capture", "read_dataset": "tracer.frames.dataset"}
+_MODULES = {"open_capture": "tracer.tables.capture", "read_dataset": "tracer.tables.dataset"}
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ class UsageError(ZomtraceError):
 
 
 class CheckFailedError(ZomtraceError):
-    """A --fail-on or --strict check found what it was told to look for."""
+    """A --fail-on or --strict check found what it looks for."""
 
     exit_code = 1
 
@@ -61,6 +61,17 @@ class BpfUnavailableError(UnavailableError):
 
 class OutputError(UnavailableError):
     """A file that was asked for cannot be written."""
+
+
+class StdoutError(OutputError):
+    """stdout cannot be written to: it is full, closed, or its terminal is gone."""
+
+
+class ReaderGoneError(BrokenPipeError):
+    """The reader of stdout has gone (``| head -1``): not an error, there is just nothing to do.
+
+    It has no errno, for what looks for EPIPE (click) ends the program with status 1.
+    """
 
 
 class CaptureError(UnavailableError):

@@ -64,7 +64,8 @@ def zomtrace_json(stdout: Path, _: Path) -> Seen:
             if kind == "exit":
                 exits += b'"comm":"zb-fork"' in line or b'"comm":"zb-exec"' in line
             elif kind == "signal":
-                usr1 += b'"SIGUSR1"' in line and b'"comm":"zb-signal"' in line
+                if b'"SIGUSR1"' in line and b'"comm":"zb-signal"' in line:
+                    usr1 += 1 + int(json.loads(line)["repeats"])
     return Seen(exits, usr1, lost, events, dict(kinds))
 
 
@@ -78,7 +79,7 @@ def zomtrace_capture(_: Path, output: Path) -> Seen:
     """``zomtrace record``: counted in the capture it wrote."""
     import numpy as np
 
-    from tracer.wire.capture_reader import CaptureReader
+    from tracer.capture.reader import CaptureReader
     from tracer.wire.layout import CONSTANTS
 
     events = exits = usr1 = 0
@@ -90,9 +91,12 @@ def zomtrace_capture(_: Path, output: Path) -> Seen:
                 continue
             events += len(part)
             storm = np.isin(part["comm"], [_FORKED.encode(), _EXECUTED.encode()])
-            exits += int((storm & (part["kind"] == CONSTANTS["ZT_KIND_EXIT"])).sum())
+            is_end = part["kind"] == CONSTANTS["ZT_KIND_EXIT"]
+            is_end |= (part["kind"] == CONSTANTS["ZT_KIND_LIFETIME"]) & (part["exit_ns"] != 0)
+            exits += int((storm & is_end).sum())
             sent = (part["kind"] == CONSTANTS["ZT_KIND_SIGNAL"]) & (part["sig"] == 10)
-            usr1 += int((sent & (part["comm"] == b"zb-signal")).sum())
+            told = sent & (part["comm"] == b"zb-signal")
+            usr1 += int(told.sum()) + int(part["repeats"][told].sum())
     return Seen(exits, usr1, dict(lost), events)
 
 

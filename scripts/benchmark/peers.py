@@ -88,7 +88,7 @@ def _tool(*names: str) -> str:
     return names[0]
 
 
-_TRACING = b"Ctrl-C ends it"
+_TRACING = b"press Ctrl-C to stop"
 
 NOTHING = Peer("nothing", "nothing attached", lambda _: (), STORMS)
 NOTHING_CONTAINER = Peer(
@@ -228,7 +228,7 @@ TINY_RING = Peer(
     "zt-tiny",
     "zomtrace, of this container, a ring of 32 KiB",
     lambda s: (sys.executable, "-P", _HERE / "tiny_ring.py",
-               "--pidns", str(s.pidns_inum), "--json"),
+               "--pidns", str(s.pidns_inum), "--json", "-v"),
     (),
     ready=_TRACING,
     seen=counting.zomtrace_json,

@@ -190,8 +190,8 @@ def _caption(data: Mapping[str, Any]) -> str:
     if not data["comparable"]:
         caption += " **The machine was too busy for a comparison: these figures are none.**"
     caption += (
-        " Lost: the workload's own count less what was told."
-        " *: from its start; of what shows no single events, until it was attached."
+        " Lost: the workload's own count minus the events reported."
+        " *: from the tool's start; for tools that show no single events, until they were attached."
     )
     return caption + "\n"
 

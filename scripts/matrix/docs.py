@@ -21,40 +21,40 @@ _HEAD = """\
      scripts/matrix/docs.py, not this. -->
 
 zomtrace is tested on these kernels, each an unmodified Debian package booted in
-a virtual machine, each time `scripts/test` runs. Nothing in it asks for a
-version: it tests for each feature, so other kernels get the best hooks they
-have, and `zomtrace doctor` says which those are.
+a virtual machine, each time `scripts/test` runs. zomtrace never checks the kernel's
+version: it tests for each feature, so other kernels get the best hooks they have,
+and `zomtrace doctor` lists them.
 """
 _PRECISION = """\
 ## Precision
 
 Median / worst over the tests' processes, in emulated guests of one processor:
-real machines are faster. Verdicts and reap kinds are the same in both modes; a
-time told without kprobes is an upper bound.
+real machines are faster. Verdicts and reap kinds are the same in both modes; without
+kprobes the time is an upper bound.
 """
 _PREEMPTION = """\
 ## Preemption
 
-Since 7.0 a tracepoint can be preempted, and then its program is not run for
-whoever comes by meanwhile on that processor. The spare hooks tell of those: so
-many, of 102 exits and 85 execs at about the same time, on an emulated processor.
+Since 7.0 a tracepoint can be preempted, and then its program is not run for other
+tasks on that processor meanwhile. The spare hooks see those events: the table shows
+how many, of 102 exits and 85 execs at about the same time, on an emulated processor.
 None of them was lost on any kernel.
 """
 _TAIL = """\
-## Being there
+## Using these kernels
 
 ```
 scripts/kernel-matrix --shell 5.10           a shell in that kernel, with this checkout
 scripts/kernel-matrix 6.1 -- COMMAND         one command in it
 scripts/kernel-matrix --oldest -k teardown   some of the tests
 scripts/kernel-matrix 5.10-generic           the generic flavour: only when named
-scripts/kernel-matrix --list                 what there is (tests/kernels.toml)
+scripts/kernel-matrix --list                 the available ones (tests/kernels.toml)
 ```
 
-The machines are emulated (`ZOMTRACE_QEMU_ACCEL=kvm` for those who can) and take
-some five seconds to boot; images are built once and kept in
-`$XDG_CACHE_HOME/zomtrace`, by default `/var/cache/zomtrace`. For a machine that
-stays, see [vagrant/](../vagrant/README.md).
+The machines are emulated (set `ZOMTRACE_QEMU_ACCEL=kvm` to use KVM) and take some five
+seconds to boot; images are built once and cached in `$XDG_CACHE_HOME/zomtrace`, by
+default `/var/cache/zomtrace`. For a permanent machine, see
+[vagrant/](../vagrant/README.md).
 """
 
 
@@ -132,7 +132,7 @@ def _precision(seen: _Seen) -> str:
     ]
     return _table(
         ["kernel", "`sched_process_free` after `release_task`, ms",
-         "reaps told without kprobes, later by ms"],
+         "reaps reported without kprobes, later by ms"],
         rows,
     )  # fmt: skip
 
@@ -148,7 +148,7 @@ def _preemption(seen: _Seen) -> str:
         ]
         for kernel in seen.kernels
     ]
-    return _table(["kernel", "exits told by the spare", "execs told by the spare"], rows)
+    return _table(["kernel", "exits seen by the spare", "execs seen by the spare"], rows)
 
 
 def _lacks(seen: _Seen) -> str:
@@ -212,13 +212,13 @@ def render(catalogue: Catalogue, data: Mapping[str, Any]) -> str:
         (
             _HEAD,
             kernels,
-            "## Hooks\n\nWhat serves each row of the hook plan.\n",
+            "## Hooks\n\nThe hook that serves each row of the plan.\n",
             _plan(seen),
             _PRECISION,
             _precision(seen),
             _PREEMPTION,
             _preemption(seen),
-            "## What each lacks\n",
+            "## What each one lacks\n",
             _lacks(seen),
             "## Other boots\n",
             _boots(seen),

@@ -89,8 +89,9 @@ def _acceleration() -> list[str]:
     if chosen == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
     if chosen == "tcg":
-        # cmpxchg16b of QEMU 7.2 hands guests garbage flags now and then.
-        return ["-cpu", "max,-cx16"]
+        # Emulated by QEMU 7.2, cmpxchg16b hands guests garbage flags now and then,
+        # and AVX2 has numpy's argsort() return wrong orders and read stray memory.
+        return ["-cpu", "max,-cx16,-avx2"]
     raise UsageError(f"ZOMTRACE_QEMU_ACCEL is {chosen!r}; it can be tcg or kvm")
 
 

@@ -18,8 +18,8 @@ from benchmark.place import Place, cgroup_root
 from benchmark.tool import Tool
 from benchmark.workload import Driver, compile_programs
 
-from tests.live.require import require, require_program, require_root
-from tests.live.waiting import wait_for
+from tests.support.require import require, require_program, require_root
+from tests.support.waiting import wait_for
 
 _PEERS = {peer.name: peer for peer in PEERS}
 _SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -91,7 +91,7 @@ def test_nothing_of_a_storm_is_lost(stage: Stage, name: str) -> None:
     all_told(stage, _PEERS[name])
 
 
-def test_another_containers_trace_tells_nothing_of_a_storm(stage: Stage) -> None:
+def test_another_containers_trace_shows_nothing_of_a_storm(stage: Stage) -> None:
     other = _PEERS["zt-other"]
     driver = stage.drivers[Where.HOST]
     setting = stage.setting(Where.HOST)

@@ -51,8 +51,8 @@ class _Warmth:
 
         import tracer.cli.run
         import tracer.cli.watch
-        import tracer.session.runner
-        import tracer.session.trace
+        import tracer.live.run
+        import tracer.live.trace
         import tracer.wire.decode  # noqa: F401
         from tests.kernel.warm import WarmSets, warm_loader
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.kernel.test_hooks import OOM, PLAN, SPARES
-from tests.live.require import require, require_program, require_root
-from tests.live.zomtrace_process import run_zomtrace
-from tracer.kernel.loader import LOCKDOWN
+from tests.kernel.plan import OOM, PLAN, SPARES
+from tests.support.require import require, require_program, require_root
+from tests.support.zomtrace_process import run_zomtrace
+from tracer.kernel.rights import LOCKDOWN
 
 pytestmark = pytest.mark.cold
 

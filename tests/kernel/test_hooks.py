@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.live.pidns_script import PidnsScript
-from tests.live.require import require
-from tests.live.waiting import wait_for
+from tests.kernel.plan import OOM, PLAN, SPARES
+from tests.support.pidns_script import PidnsScript
+from tests.support.require import require
+from tests.support.waiting import wait_for
 from tracer.kernel.plan import kprobes_unavailable
 from tracer.kernel.source import BpfSource
 from tracer.model.target import KernelFilter
@@ -25,25 +26,6 @@ from tracer.wire.header import CONSTANTS
 Fact = Callable[[str, object], None]
 Records = npt.NDArray[np.void]
 
-PLAN = {
-    "exit": "raw_tp:sched_process_exit",
-    "exit_begin": "kprobe:do_exit",
-    "reap": "kprobe:release_task",
-    "free": "raw_tp:sched_process_free",
-    "signal": "raw_tp:signal_generate",
-    "deliver": "raw_tp:signal_deliver",
-    "fork": "raw_tp:sched_wakeup_new",
-    "exec": "raw_tp:sched_process_exec",
-    "teardown_begin": "kprobe:zap_pid_ns_processes",
-    "teardown_end": "kretprobe:zap_pid_ns_processes",
-    "fork_failed": "kretprobe:kernel_clone",
-    "seed": "iter:task",
-}
-SPARES = {
-    "exit_spare": "tp:sched/sched_process_exit",
-    "exec_spare": "tp:sched/sched_process_exec",
-}
-OOM = {"raw_tp:mark_victim", "kprobe:__oom_kill_process"}
 _CHILDREN = 31
 
 
@@ -125,7 +107,7 @@ hear()
 
 
 @pytest.mark.subject("reap")
-def test_a_reap_is_told_between_the_waits_begin_and_end(fact: Fact) -> None:
+def test_a_reap_is_reported_between_the_waits_begin_and_end(fact: Fact) -> None:
     with PidnsScript(REAPED) as script:
         script.listen()
         with watching(script) as watched:
@@ -147,7 +129,7 @@ def test_a_reap_is_told_between_the_waits_begin_and_end(fact: Fact) -> None:
 
 
 @pytest.mark.subject("exit begin")
-def test_an_exit_begins_before_it_is_told(fact: Fact) -> None:
+def test_an_exit_begins_before_it_is_reported(fact: Fact) -> None:
     with PidnsScript(REAPED) as script:
         script.listen()
         with watching(script) as watched:
@@ -183,7 +165,7 @@ _STORM_EXECS = 17 * 5
 
 
 @pytest.mark.subject("storm")
-def test_who_ends_while_another_is_being_told_of_is_told_too(fact: Fact) -> None:
+def test_who_ends_while_another_is_being_reported_is_reported_too(fact: Fact) -> None:
     with PidnsScript(STORM) as script:
         script.listen()
         with watching(script) as watched:
@@ -276,7 +258,7 @@ def _removed(path: Path) -> bool:
 
 
 @pytest.mark.subject("fork failed")
-def test_a_failed_fork_is_told_with_its_caller_and_errno() -> None:
+def test_a_failed_fork_is_reported_with_its_caller_and_errno() -> None:
     with a_cgroup(pids_max="7") as cgroup, PidnsScript(REFUSED) as script:
         script.listen()
         with watching(script) as watched:
@@ -305,7 +287,7 @@ hear()
 
 
 @pytest.mark.subject("oom")
-def test_an_oom_kill_is_told_with_its_victim() -> None:
+def test_an_oom_kill_is_reported_with_its_victim() -> None:
     with a_cgroup(memory_max=str(48 << 20)) as cgroup, PidnsScript(EATER) as script:
         script.listen()
         with watching(script) as watched:

@@ -7,12 +7,12 @@ import signal
 
 import pytest
 
-from tests.live.adopted import cgroup_of
-from tests.live.containers_at_work import pick
-from tests.live.require import require
-from tests.live.runc import Runc
-from tests.live.test_cause_oom import hungry
-from tests.live.test_finding_pids import end, fill_up, filling
+from tests.support.adopted import cgroup_of
+from tests.support.containers_at_work import pick
+from tests.support.filling import end, fill_up, filling
+from tests.support.hungry import hungry
+from tests.support.require import require
+from tests.support.runc import Runc
 
 pytestmark = pytest.mark.subject("limits")
 

@@ -10,13 +10,13 @@ from functools import partial
 
 import pytest
 
-from tests.live.require import require, require_program
-from tests.live.truth import Truth
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload
-from tests.live.zomtrace_process import Json, Result, Zomtrace, raw_status
+from tests.support.require import require, require_program
+from tests.support.truth import Truth
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload
+from tests.support.zomtrace_process import Json, Result, Zomtrace, raw_status
 from tracer.kernel.plan import kprobes_unavailable
-from tracer.session.workload import HeldWorkload
+from tracer.live.namespace import HeldWorkload
 
 pytestmark = [pytest.mark.traces_at_a_time(2), pytest.mark.subject("modes agree")]
 
@@ -90,9 +90,7 @@ class Case:
 
     def reaps(self, result: Result) -> dict[int, Json]:
         """The case's reaps by host pid."""
-        return {
-            line["host_pid"]: line for line in result.of_kind("reap", pidns_inum=self.pidns_inum)
-        }
+        return {line["host_pid"]: line for line in result.reaps(pidns_inum=self.pidns_inum)}
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +138,7 @@ def test_nothing_is_lost_and_the_findings_are_the_same(cases: dict[str, Case]) -
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_these_ended_so_with_the_status_waitpid_told(name: str, cases: dict[str, Case]) -> None:
+def test_these_ended_so_with_the_status_waitpid_returned(name: str, cases: dict[str, Case]) -> None:
     case = cases[name]
     word, count, kind = _CASES[name][2]
     processes = {one["ns_pid"]: one for one in case.processes(case.exact).values()}
@@ -154,7 +152,7 @@ def test_these_ended_so_with_the_status_waitpid_told(name: str, cases: dict[str,
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_both_modes_tell_the_same_and_reap_times_are_bounds(
+def test_both_modes_report_the_same_and_reap_times_are_bounds(
     name: str, cases: dict[str, Case], fact: Callable[[str, object], None]
 ) -> None:
     case = cases[name]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.require import require
-from tests.live.zomtrace_process import raw_status, run_zomtrace
+from tests.support.require import require
+from tests.support.zomtrace_process import raw_status, run_zomtrace
 
 pytestmark = pytest.mark.subject("races")
 
@@ -62,6 +62,6 @@ def test_threads_that_end_together_are_one_exit_with_waitpids_status(tmp_path: P
     exits = result.of_kind("exit")
     assert len(exits) == _PROCESSES + 1
     assert {one["ns_pid"]: raw_status(one) for one in exits if one["ns_pid"] != 1} == told
-    reaps = result.of_kind("reap")
+    reaps = result.reaps()
     assert sorted(one["ns_pid"] for one in reaps) == sorted([1, *told])
     assert {one["reap_kind"] for one in reaps if one["ns_pid"] != 1} == {"parent"}

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.adopted import adopted, cgroup_of
-from tests.live.containers_at_work import pick
-from tests.live.require import require
-from tests.live.runc import Runc
-from tests.live.workloads import workload_files
-from tests.live.zomtrace_process import Zomtrace
+from tests.support.adopted import adopted, cgroup_of
+from tests.support.containers_at_work import pick
+from tests.support.require import require
+from tests.support.runc import Runc
+from tests.support.workloads import workload_files
+from tests.support.zomtrace_process import Zomtrace
 
 pytestmark = pytest.mark.subject("runc")
 
@@ -75,7 +75,7 @@ def test_an_end_a_stop_and_a_grace_that_runs_out_in_one_trace(runtime: Runc) -> 
     assert {"ZT101", "ZT102", "ZT103"} <= set(result.codes)
 
 
-def test_an_oom_kill_is_told_from_137(runtime: Runc) -> None:
+def test_an_oom_kill_is_distinguished_from_137(runtime: Runc) -> None:
     require("memory", _has_memory_controller(), "this boot has no memory controller")
     limit = {"memory": {"limit": 32 << 20}}
     with adopted(runtime, ["eat", "256", "self"], resources=limit) as container:

@@ -117,17 +117,20 @@ class Lent:
 
 def _wipe(warm: LoadedPrograms) -> None:
     """Leave nothing of the last borrower in the maps."""
-    for name in ("zt_pidns", "zt_cgroups", "zt_tracked"):
+    for name in ("zt_pidns", "zt_cgroups", "zt_tracked", "zt_lifetimes", "zt_repeats"):
         one = warm.maps[name]
         for key in list(one.keys()):
             one.delete(key)
-    drops = warm.maps["zt_drops"]
-    drops.memory[: 8 * drops.max_entries] = bytes(8 * drops.max_entries)
-    events = warm.maps["zt_events"]
-    ring = RingReader(events.fd, events.max_entries, RECORD)
-    while len(ring.drain()):
-        pass
-    ring.close()
+    for name in ("zt_drops", "zt_numbers"):
+        numbers = warm.maps[name]
+        numbers.memory[: 8 * numbers.max_entries] = bytes(8 * numbers.max_entries)
+    for name in ("zt_events", "zt_uneventful"):
+        events = warm.maps[name]
+        ring = RingReader(events.fd, events.max_entries, RECORD)
+        # What is not ordinary is discarded and leaves nothing: no drain is the last one.
+        while ring.filled:
+            ring.drain()
+        ring.close()
 
 
 @contextmanager

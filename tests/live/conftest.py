@@ -1,16 +1,21 @@
-"""Fixtures of the live tests: a private dockerd, and runc or crun without one."""
+"""Fixtures of the live tests: a private dockerd, and runc, crun or podman without one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live.dockerd import Dockerd
-from tests.live.podman import Podman
-from tests.live.require import require_program, require_root
-from tests.live.runc import Runc
+from tests.support.dockerd import Dockerd
+from tests.support.podman import Podman
+from tests.support.require import require_program, require_root
+from tests.support.rootfs import build_rootfs
+from tests.support.runc import Runc
+from tracer.containers.paths import ContainerdState, RuntimePaths
+from tracer.containers.resolve import resolve_containers
+from tracer.model.target import Container
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +46,44 @@ def docker(dockerd: Dockerd) -> Iterator[Dockerd]:
     """The session's engine; what the test leaves running is removed after it."""
     yield dockerd
     dockerd.remove(dockerd.containers())
+
+
+@pytest.fixture
+def find(docker: Dockerd) -> Callable[[str], Container]:
+    """Resolve one name among the containers of the private engine."""
+
+    def resolve(name: str) -> Container:
+        (container,) = resolve_containers([name], RuntimePaths(docker_host=docker.url))
+        return container
+
+    return resolve
+
+
+@pytest.fixture
+def cri(docker: Dockerd, busybox: Path) -> Iterator[Callable[..., RuntimePaths]]:
+    """Run containers on containerd as CRI annotates them; give where to look."""
+    rootfs = build_rootfs(docker.root / "cri-rootfs", busybox)
+    started: list[str] = []
+
+    def run(container_id: str, annotations: dict[str, str]) -> RuntimePaths:
+        options = [
+            word for pair in annotations.items() for word in ("--annotation", "=".join(pair))
+        ]
+        docker.ctr(
+            "--namespace", "k8s.io", "run", "--detach", "--null-io", *options,
+            "--cgroup", f"{docker.cgroup_parent}/{container_id}",
+            "--rootfs", rootfs, container_id, "/bin/sleep", "1000",
+        )  # fmt: skip
+        started.append(container_id)
+        return RuntimePaths(
+            containerds=(ContainerdState(docker.containerd_state, docker.containerd_socket),)
+        )
+
+    yield run
+    for container_id in started:
+        docker.ctr("--namespace", "k8s.io", "tasks", "delete", "--force", container_id)
+        docker.ctr("--namespace", "k8s.io", "containers", "delete", container_id)
+    shutil.rmtree(rootfs)
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 import tracer
-from tests.live.containers_at_work import start
-from tests.live.dockerd import Dockerd
-from tests.live.noise import storm
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload, workload_files
-from tests.live.zomtrace_process import Zomtrace, zomtrace_command
-from tracer.wire.capture_reader import CaptureReader
+from tests.support.containers_at_work import start
+from tests.support.dockerd import Dockerd
+from tests.support.noise import storm
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload, workload_files
+from tests.support.zomtrace_process import Zomtrace, zomtrace_command
+from tracer.capture.reader import CaptureReader
 from tracer.wire.header import KIND_NAMES
 
 
@@ -37,7 +37,7 @@ def zomtrace(*args: str | Path, status: int = 0) -> subprocess.CompletedProcess[
 def record(*args: str | Path, **options: object) -> Zomtrace:
     """A running ``zomtrace record``, attached."""
     recorder = Zomtrace("record", *args, json_lines=False, **options)  # type: ignore[arg-type]
-    recorder.wait_stderr("Ctrl-C ends it", within_s=30)
+    recorder.wait_stderr("press Ctrl-C to stop", within_s=30)
     return recorder
 
 
@@ -101,7 +101,7 @@ def test_a_docker_stop_is_replayed_byte_for_byte(
         assert told in " ".join(story.split()), story
 
 
-def test_a_run_is_replayed_byte_for_byte_and_by_anybody(tmp_path: Path) -> None:
+def test_a_run_is_replayed_byte_for_byte_and_by_anyone(tmp_path: Path) -> None:
     capture, live = tmp_path / "run.arrows", tmp_path / "live.json"
     options = ("-w", capture, "--report", live, "--stop-after", "0.5", "--grace", "0.5")
     with Zomtrace("run", *options, "--", workload("family"), "5", "3", "ignore") as trace:
@@ -144,7 +144,7 @@ def test_a_recorder_that_is_killed_loses_at_most_a_second(
         recorder.process.send_signal(signal.SIGKILL)
         recorder.process.wait()
     done = zomtrace("report", capture)
-    assert "its last whole batch" in done.stderr
+    assert "the last whole batch" in done.stderr
     assert kinds_in(capture) >= before
     cap = tracer.open_capture(capture)
     assert cap.is_cut
@@ -175,7 +175,7 @@ def test_a_full_disk_does_not_end_the_trace_beside_it(small_disk: Path) -> None:
     with Zomtrace("run", *options, "--", workload("family"), "97", "7", "ignore") as trace:
         result = trace.finish(status=69)
     assert result.report["stops"][0]["already_zombie"] == 97
-    assert "the trace goes on" in result.stderr
+    assert "tracing continues" in result.stderr
     with CaptureReader(capture) as reader:
         assert list(reader.read())
         assert reader.end_offset == capture.stat().st_size

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.live.adopted import AdoptedContainer, adopted, cgroup_of
-from tests.live.containers_at_work import pick
-from tests.live.require import require
-from tests.live.runc import Runc
-from tests.live.workloads import workload_files
-from tests.live.zomtrace_process import Result, Zomtrace
+from tests.support.adopted import AdoptedContainer, cgroup_of
+from tests.support.containers_at_work import pick
+from tests.support.hungry import LIMIT, hungry
+from tests.support.require import require
+from tests.support.runc import Runc
+from tests.support.zomtrace_process import Result, Zomtrace
 
 pytestmark = pytest.mark.live
-
-LIMIT = 32 << 20
-
-
-@contextmanager
-def hungry(
-    runc: Runc, mode: str, limit: int | None = LIMIT
-) -> Iterator[tuple[AdoptedContainer, Zomtrace]]:
-    """A container about to eat, and zomtrace on it, attached."""
-    runc.add_files(workload_files("oom"))
-    resources = {} if limit is None else {"memory": {"limit": limit, "swap": limit}}
-    with adopted(runc, ["oom", mode], resources=resources) as container:
-        container.wait_journal("ready")
-        with Zomtrace("-c", container.id) as trace:
-            yield container, trace.wait_attached()
 
 
 def eat_up(container: AdoptedContainer, trace: Zomtrace) -> Result:
@@ -67,7 +50,7 @@ def test_oom_in_a_page_fault_and_in_a_system_call(runc: Runc, mode: str) -> None
     assert {"ZT105", "ZT106"}.isdisjoint(result.codes)
 
 
-def test_whoever_shares_the_memory_dies_of_the_same_oom(runc: Runc) -> None:
+def test_a_process_that_shares_the_memory_dies_of_the_same_oom(runc: Runc) -> None:
     with hungry(runc, "share") as (container, trace):
         result = eat_up(container, trace)
         statuses = told(container)

@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from tests.live.containers_at_work import counts, pick
-from tests.live.workloads import workload
-from tests.live.zomtrace_process import Json, Result, Zomtrace
+from tests.support.containers_at_work import counts, pick
+from tests.support.workloads import workload
+from tests.support.zomtrace_process import Json, Result, Zomtrace
 
 pytestmark = pytest.mark.live
 

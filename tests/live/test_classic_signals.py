@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.require import require_program
-from tests.live.truth import Classic, play
-from tests.live.waiting import PATIENCE
-from tests.live.zomtrace_process import raw_status, signal_number
+from tests.support.require import require_program
+from tests.support.truth import Classic, play
+from tests.support.waiting import PATIENCE
+from tests.support.zomtrace_process import raw_status, signal_number
 from tracer.model.signals import signal_name
 
 pytestmark = pytest.mark.root
@@ -64,7 +64,7 @@ def test_pid_1_that_does_not_forward_dooms_its_children(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_tini_forwards_to_its_child_and_nobody_is_killed(tmp_path: Path) -> None:
+def test_tini_forwards_to_its_child_and_no_one_is_killed(tmp_path: Path) -> None:
     require_program("tini", "tini", "docker-init")
     classic = play(tmp_path / "truth", "classic_fwd", 0, "handler", options=("--init",), stops=True)
     assert classic.truth.rows("term") == [[]]
@@ -185,7 +185,7 @@ def test_what_a_signal_does_is_up_to_its_target_but_for_two(tmp_path: Path) -> N
     assert len(classic.result.of_kind("exit")) == 6 * copies + 1
 
 
-def test_every_wait_status_is_told_as_waitpid_tells_it(tmp_path: Path) -> None:
+def test_every_wait_status_is_reported_as_waitpid_returns_it(tmp_path: Path) -> None:
     cores = tmp_path / "cores"
     cores.mkdir()
     classic = play(tmp_path / "truth", "classic_statuses", cores)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.require import require
-from tests.live.truth import LYING, LYING_MS, play
-from tests.live.zomtrace_process import raw_status
+from tests.support.require import require
+from tests.support.truth import LYING, LYING_MS, play
+from tests.support.zomtrace_process import raw_status
+from tracer.demo.pids_cgroup import PidsCgroup
 from tracer.errors import UnavailableError
-from tracer.session.pids_cgroup import PidsCgroup
 
 pytestmark = pytest.mark.root
 

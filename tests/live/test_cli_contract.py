@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.containers_at_work import counts
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload
-from tests.live.zomtrace_process import Result, Zomtrace, run_zomtrace, zomtrace_command
+from tests.support.containers_at_work import counts
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload
+from tests.support.zomtrace_process import Result, Zomtrace, run_zomtrace, zomtrace_command
 
 ARGS = ("--min-zombie", "600", "--grace", "9", "--", workload("family"), "3", "5", "exit")
 
@@ -33,7 +33,7 @@ def test_fail_on_is_status_1_when_the_finding_is_there(
     tmp_path: Path, codes: str, status: int
 ) -> None:
     report = tmp_path / "report.json"
-    with Zomtrace("run", "--fail-on", codes, "--report", report, *ARGS) as trace:
+    with Zomtrace("run", "-v", "--fail-on", codes, "--report", report, *ARGS) as trace:
         trace.wait_attached().wait_stderr("ready\n")
         # Each line is written when it happens: this is here, and nothing else will push it.
         trace.wait_line(lambda line: line["kind"] == "fork" and line["ns_pid"] == 9, "last fork")
@@ -166,7 +166,7 @@ def test_help_and_version_go_to_stdout() -> None:
 
 def test_options_in_front_of_a_command_are_refused() -> None:
     result = run_zomtrace("--strict", "run", "--", "true", json_lines=False, status=2)
-    assert "go behind its name" in result.stderr
+    assert "must follow the command name" in result.stderr
 
 
 def test_attached_says_what_is_traced_and_how() -> None:

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from tests.live.require import require_program
-from tests.live.zomtrace_process import run_zomtrace, zomtrace_command
-from tracer.session.scenarios.catalogue import DEFAULT, load_scenarios
+from tests.support.require import require_program
+from tests.support.zomtrace_process import run_zomtrace, zomtrace_command
+from tracer.demo.scenarios.catalogue import DEFAULT, load_scenarios
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]  # the first plays all scenarios
 
 _AT_ONCE = 4
 _NAMES = tuple(load_scenarios())
-_EXPLAINED = "WHAT THE KERNEL DID, AND WHY"
-_ADVISED = "WHAT TO DO ABOUT IT"
+_EXPLAINED = "WHAT THE KERNEL DID AND WHY"
+_ADVISED = "HOW TO FIX IT"
 _FINDINGS = {
     "fwd-sig": ["ZT102"],
     "fwd-sig-init": [],

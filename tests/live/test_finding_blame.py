@@ -11,11 +11,11 @@ from typing import IO
 
 import pytest
 
-from tests.live.containers_at_work import pick
-from tests.live.require import require
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload
-from tests.live.zomtrace_process import Json, Result, Zomtrace
+from tests.support.containers_at_work import pick
+from tests.support.require import require
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload
+from tests.support.zomtrace_process import Json, Result, Zomtrace
 
 pytestmark = pytest.mark.live
 
@@ -70,7 +70,7 @@ def init_of(trace: Zomtrace) -> int:
 @pytest.mark.parametrize(
     ("mode", "is_waiting", "syscall", "words"),
     [
-        ("hung", False, "read", "it was waiting for no child: asleep in read"),
+        ("hung", False, "read", "it was not waiting for a child: sleeping in read"),
         ("waiting", True, "wait4", "it was waiting for a child, but not for these"),
     ],
 )
@@ -108,10 +108,15 @@ def test_zombie_leader_and_the_threads_that_live_on() -> None:
     assert pick(zombie, "host_pid", "live_threads") == {"host_pid": leader, "live_threads": 2}
 
 
-def test_no_reading_where_nobody_is_to_blame() -> None:
+def test_no_reading_where_no_one_is_to_blame() -> None:
     with blaming("none") as trace:
         result = trace.stop_tracing()
-    assert not [line for line in result.of_kind("observation") if "reading" in line["values"]]
+    readings = [
+        line["values"] for line in result.of_kind("observation") if "reading" in line["values"]
+    ]
+    # Which program each runs is read in time, for a stop that may be over in a moment.
+    assert {values["reading"] for values in readings} <= {"member"}
+    assert not any(values["threads"] for values in readings)
     assert result.codes == []
 
 
@@ -135,7 +140,7 @@ def test_teardown_waits_for_a_parent_outside() -> None:
     assert result.stop["teardown_ns"] > 1e9
     finding = result.finding("ZT107")
     assert put in finding["host_pids"]
-    assert "put in from outside" in finding["detail"]
+    assert "injected" in finding["detail"]
     assert f"inject (host pid {parent.pid})" in finding["detail"]
 
 

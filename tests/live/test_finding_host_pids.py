@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.adopted import adopted
-from tests.live.patched import Patched, patched_copy
-from tests.live.runc import Runc
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload, workload_files
-from tests.live.zomtrace_process import Result, Zomtrace
+from tests.support.adopted import adopted
+from tests.support.patched import Patched, patched_copy
+from tests.support.runc import Runc
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload, workload_files
+from tests.support.zomtrace_process import Result, Zomtrace
 
 ZOMBIES = 307
 
@@ -33,7 +33,7 @@ def nearly_full(tmp_path: Path) -> Patched:
     limit = tmp_path / "pid_max"
     limit.write_text(f"{int((tasks() + ZOMBIES * 0.7) / 0.8)}\n")
     copy = patched_copy(tmp_path / "copy")
-    copy.replace("tracer/kernel/task_table.py", '"/proc/sys/kernel/pid_max"', f'"{limit}"')
+    copy.replace("tracer/procfs/task_table.py", '"/proc/sys/kernel/pid_max"', f'"{limit}"')
     return copy
 
 
@@ -69,7 +69,7 @@ def test_a_leak_on_the_host_itself(nearly_full: Patched) -> None:
             fill.terminate()
     # There may be zombies of others on this host; these are the most.
     detail = check(result, fill.pid)
-    assert re.search(rf"\d+ zombies made up \d+% of it, children of fill .*\({ZOMBIES}\)", detail)
+    assert re.search(rf"\d+ zombies made up \d+% of them, children of fill .*\({ZOMBIES}\)", detail)
     assert str(fill.pid) in detail
 
 
@@ -93,5 +93,5 @@ def test_a_container_without_a_limit_of_its_own_has_the_hosts(
     wait_for(lambda: not Path(f"/proc/{container.pid}").exists(), "it is gone")
     maker = result.process(comm="fill", end="running", is_init=False)["host_pid"]
     detail = check(result, maker)
-    assert f"{container.id} has no pids limit below that: the host's is theirs." in detail
-    assert f"{ZOMBIES} zombies of what was traced made up" in detail
+    assert f"{container.id} has no lower pids limit: the host's limit applies." in detail
+    assert f"{ZOMBIES} zombies among the traced processes made up" in detail

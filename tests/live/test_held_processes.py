@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.adopted import AdoptedContainer, adopted
-from tests.live.containers_at_work import counts, pick
-from tests.live.kernel_objects import children
-from tests.live.runc import Runc
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload, workload_files
-from tests.live.zomtrace_process import Json, Result, Zomtrace
+from tests.support.adopted import AdoptedContainer, adopted
+from tests.support.containers_at_work import counts, pick
+from tests.support.kernel_objects import children
+from tests.support.runc import Runc
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload, workload_files
+from tests.support.zomtrace_process import Json, Result, Zomtrace
 
 pytestmark = pytest.mark.live
 
@@ -76,7 +76,7 @@ def check(result: Result, why: str) -> None:
     assert counts(result.stop) == {"members": 2, "sigkilled": 2}
     assert result.codes == ["ZT103"]
     assert why in result.finding("ZT103")["detail"]
-    assert "before it is stopped" in result.finding("ZT103")["advice"]
+    assert "before stopping it" in result.finding("ZT103")["advice"]
 
 
 def test_a_paused_container_gets_no_signal(runtime: Runc) -> None:
@@ -89,7 +89,7 @@ def test_a_paused_container_gets_no_signal(runtime: Runc) -> None:
         assert container.reap() == signal.SIGKILL
         result = trace.finish()
     assert values["is_frozen"] is True
-    check(result, "it was paused (its cgroup was frozen), and a paused process takes no signal")
+    check(result, "it was paused (its cgroup was frozen), and a paused process handles no signal")
 
 
 def test_an_init_that_a_tracer_has_stopped(runtime: Runc) -> None:
@@ -101,7 +101,7 @@ def test_an_init_that_a_tracer_has_stopped(runtime: Runc) -> None:
     assert pick(values, "state", "tracer") == {
         "state": "t", "tracer": {"host_pid": tracer, "comm": "hold"}
     }  # fmt: skip
-    check(result, f"a tracer, hold (host pid {tracer}), had it stopped")
+    check(result, f"a tracer, hold (host pid {tracer}), had stopped it")
 
 
 def test_an_init_that_was_sent_sigstop(runtime: Runc) -> None:
@@ -114,7 +114,7 @@ def test_an_init_that_was_sent_sigstop(runtime: Runc) -> None:
     assert pick(values, "state", "is_frozen", "tracer") == {
         "state": "T", "is_frozen": False, "tracer": None
     }  # fmt: skip
-    check(result, "it was stopped (SIGSTOP), and no signal but SIGKILL reaches a stopped process")
+    check(result, "it was stopped (SIGSTOP), and a stopped process handles no signal but SIGKILL")
 
 
 def test_an_init_that_is_merely_slow_is_not_called_held(runtime: Runc) -> None:
@@ -125,7 +125,7 @@ def test_an_init_that_is_merely_slow_is_not_called_held(runtime: Runc) -> None:
     assert pick(values, "state", "is_frozen", "tracer") == {
         "state": "S", "is_frozen": False, "tracer": None
     }  # fmt: skip
-    assert "its SIGTERM handler had not ended it" in result.finding("ZT103")["detail"]
+    assert "its SIGTERM handler had not terminated it" in result.finding("ZT103")["detail"]
 
 
 def test_a_zombie_its_tracer_has_not_waited_for(runtime: Runc) -> None:
@@ -145,7 +145,7 @@ def test_a_zombie_its_tracer_has_not_waited_for(runtime: Runc) -> None:
         "parent_host_pid": container.pid,
     }  # fmt: skip
     finding = result.finding("ZT201")
-    assert finding["title"] == "hold holds 1 zombie"
+    assert finding["title"] == "hold traces 1 zombie and has not waited for it"
     assert f"hold (host pid {tracer}) traces" in finding["detail"]
     assert result.process(host_pid=child)["end"] == "signal"
 
@@ -167,7 +167,7 @@ signal.pause()
 """
 
 
-def test_a_zombie_whose_parent_lives_in_the_namespace_around() -> None:
+def test_a_zombie_whose_parent_is_in_the_outer_namespace() -> None:
     with Zomtrace(
         "run", "--min-zombie", "0.3", "--grace", "0.2", "--", sys.executable, "-c", NESTING
     ) as trace:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.live.containers_at_work import counts, pick
-from tests.live.workloads import workload
-from tests.live.zomtrace_process import Json, Result, Zomtrace, raw_status
+from tests.support.containers_at_work import counts, pick
+from tests.support.workloads import workload
+from tests.support.zomtrace_process import Json, Result, Zomtrace, raw_status
 
 pytestmark = pytest.mark.live
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.require import require_root
+from tests.support.require import require_root
 from tracer.kernel import loader
 from tracer.kernel.image import ProgramImage
 from tracer.kernel.source import BpfSource
@@ -107,4 +107,4 @@ def test_a_place_that_cannot_be_written_costs_only_time(
         assert "compile" in steps
     with BpfSource(everything=True) as source:
         source.set_filter(KernelFilter(everything=True))
-        assert "the compiled programs are not kept" in source.log
+        assert "the compiled programs could not be stored" in source.log

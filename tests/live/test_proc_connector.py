@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from tests.live.exit_oracle import ExitOracle
-from tests.live.waiting import wait_for
+from tests.support.exit_oracle import ExitOracle
+from tests.support.waiting import wait_for
 from tracer.kernel.netlink import ProcConnector
 
 pytestmark = pytest.mark.root
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.root
 _CHILDREN = 997
 
 
-def test_every_exit_has_the_status_waitpid_tells() -> None:
+def test_every_exit_has_the_status_that_waitpid_returns() -> None:
     with ExitOracle() as oracle:
         told = {}
         for number in range(_CHILDREN):
@@ -60,6 +60,6 @@ def test_events_the_kernel_dropped_are_counted() -> None:
     assert len(events) < 2 * 97
 
 
-def test_an_unread_connector_ends_when_told_to() -> None:
+def test_an_unread_connector_ends_on_request() -> None:
     with ExitOracle():
         pass

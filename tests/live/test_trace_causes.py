@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.live.adopted import AdoptedContainer, adopted, cgroup_of
-from tests.live.containers_at_work import counts, pick
-from tests.live.kernel_objects import children
-from tests.live.runc import Runc
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload, workload_files
-from tests.live.zomtrace_process import Result, Zomtrace
+from tests.support.adopted import AdoptedContainer, adopted, cgroup_of
+from tests.support.containers_at_work import counts, pick
+from tests.support.kernel_objects import children
+from tests.support.runc import Runc
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload, workload_files
+from tests.support.zomtrace_process import Result, Zomtrace
 
 CALLS = {
     "kill": "kill",
@@ -150,7 +150,7 @@ def test_kill_from_inside_names_the_insider(runtime: Runc) -> None:
         assert sent["sender_ns_pid"] == told[call]
 
 
-def test_runtime_kill_is_told_from_anybodys_kill(runtime: Runc) -> None:
+def test_runtime_kill_is_distinguished_from_anyones_kill(runtime: Runc) -> None:
     with traced(runtime, "family", "0", "3", "exit") as (container, trace):
         result = end(runtime, container, trace)
     assert container.status == signal.SIGKILL
@@ -171,7 +171,7 @@ def test_runtime_kill_is_told_from_anybodys_kill(runtime: Runc) -> None:
     assert "ZT106" in result.codes
 
 
-def test_sigkill_after_the_stop_signal_is_the_grace_whoever_sends_it(runtime: Runc) -> None:
+def test_sigkill_after_the_stop_signal_is_the_grace_from_any_sender(runtime: Runc) -> None:
     with traced(runtime, "family", "2", "3", "hang") as (container, trace):
         runtime.cli("kill", container.id, "TERM")
         trace.wait_event("signal", signal="SIGTERM", host_pid=container.pid)
@@ -227,7 +227,7 @@ def test_an_execed_commands_sigterm_during_a_stop_is_its_own(runtime: Runc) -> N
 
 
 @pytest.mark.parametrize("who", ["child", "init"])
-def test_oom_kill_is_told_from_a_sigkill_and_from_137(runtime: Runc, who: str) -> None:
+def test_oom_kill_is_distinguished_from_a_sigkill_and_from_137(runtime: Runc, who: str) -> None:
     args = ["eat", "256"] if who == "child" else ["eat", "256", "self"]
     limit = {"memory": {"limit": 32 << 20, "swap": 32 << 20}}
     with traced(runtime, *args, resources=limit) as (container, trace):

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from tests.live.containers_at_work import COUNTS, counts, journal, pick, start, tracing
-from tests.live.dockerd import IMAGE, Dockerd
-from tests.live.workloads import workload_files
-from tests.live.zomtrace_process import Zomtrace
+from tests.support.containers_at_work import COUNTS, counts, journal, pick, start, tracing
+from tests.support.dockerd import IMAGE, Dockerd
+from tests.support.workloads import workload_files
+from tests.support.zomtrace_process import Zomtrace
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_ignored_stop_signal_is_not_called_dropped(docker: Dockerd, work: str) -
     assert result.codes == ["ZT103"]
 
 
-def test_tini_forwards_and_nobody_is_killed(docker: Dockerd, work: str) -> None:
+def test_tini_forwards_and_no_one_is_killed(docker: Dockerd, work: str) -> None:
     container = start(docker, "--init", work, "family", "3", "4", "forward")
     with tracing(docker, "-c", "web") as trace:
         docker.cli("stop", "-t", "10", "web")
@@ -169,10 +169,12 @@ def test_docker_kill_is_the_runtimes_kill(docker: Dockerd, work: str) -> None:
         result = trace.finish()
     assert pick(
         result.stop, "trigger", "stop_signal", "stop_signal_result", "stop_signal_disposition",
-        "grace_ns", "kill_sender_comm", "init_term_signal", "init_cause", *COUNTS,
+        "grace_ns", "kill_sender_comm", "init_term_signal", "init_cause", "complete", *COUNTS,
     ) == {
         "trigger": "sigkill", "stop_signal": None, "stop_signal_result": None,
-        "stop_signal_disposition": "not_sent", "grace_ns": None, "kill_sender_comm": "runc",
+        # A grace may have been running when tracing began.
+        "stop_signal_disposition": "unknown", "complete": False,
+        "grace_ns": None, "kill_sender_comm": "runc",
         "init_term_signal": "SIGKILL", "init_cause": "runtime_kill", "members": 5,
         "sigkilled": 3, "signalled": 0, "exited": 0, "already_zombie": 2, "survived": 0,
     }  # fmt: skip
@@ -187,11 +189,12 @@ def test_configured_stop_signal_begins_the_stop(docker: Dockerd, work: str) -> N
         trace.wait_event("signal", signal="SIGHUP")
         docker.cli("stop", "-t", "1", "web")
         result = trace.finish()
-    # A HUP is no stop; QUIT is, and this init has no handler for it.
+    # A HUP is no stop; QUIT is, and this init has no handler for either.
     assert pick(result.stop, "stop_signal", "stop_signal_result", "escalated") == {
         "stop_signal": "SIGQUIT", "stop_signal_result": "ignored", "escalated": True,
     }  # fmt: skip
-    assert result.codes == ["ZT101", "ZT103"]
+    assert result.codes == ["ZT101", "ZT103", "ZT110"]
+    assert "SIGHUP" in result.finding("ZT110")["title"]
 
 
 def test_engine_evidence_names_the_request(docker: Dockerd, work: str) -> None:
@@ -202,6 +205,27 @@ def test_engine_evidence_names_the_request(docker: Dockerd, work: str) -> None:
     asked = [line["values"] for line in result.of_kind("observation", source="docker")]
     assert ("kill", "SIGTERM") in [(one["action"], one["signal"]) for one in asked]
     assert {one["container_id"] for one in asked} == {container}
+
+
+@pytest.mark.parametrize(
+    ("option", "kept"),
+    [
+        ("on", ["sh -c redis-cli -a ***; true", "mysql -p*** shop"]),
+        ("off", [None, None]),
+    ],
+)
+def test_what_was_executed_in_it_is_reported_without_its_secrets(
+    docker: Dockerd, work: str, option: str, kept: list[str | None]
+) -> None:
+    start(docker, work, "family", "0", "0", "exit")
+    with tracing(docker, "-c", "web", "--show-commands", option) as trace:
+        docker.cli("exec", "web", "sh", "-c", "redis-cli -a correcthorse; true", check=False)
+        docker.cli("exec", "web", "mysql", "-pcorrecthorse", "shop", check=False)
+        docker.cli("stop", "web")
+        result = trace.finish()
+    asked = [line["values"] for line in result.of_kind("observation", source="docker")]
+    assert [one["detail"] for one in asked if one["action"] == "exec_create"] == kept
+    assert "correcthorse" not in result.stdout.decode()
 
 
 def test_stop_command_traces_its_own_stop(docker: Dockerd, work: str) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.containers_at_work import counts, pick
-from tests.live.exit_oracle import ExitOracle
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload
-from tests.live.zomtrace_process import Result, Zomtrace, raw_status
+from tests.support.containers_at_work import counts, pick
+from tests.support.exit_oracle import ExitOracle
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload
+from tests.support.zomtrace_process import Result, Zomtrace, raw_status
 
 # Way of ending -> end, term_signal, cause.
 FATES = {
@@ -48,7 +48,7 @@ def run_to_its_stop(trace: Zomtrace, word: str) -> Result:
     return trace.stop_tracing()
 
 
-def test_every_way_to_end_is_told_as_waitpid_told_it() -> None:
+def test_every_way_to_end_is_reported_as_waitpid_returned_it() -> None:
     with (
         ExitOracle() as oracle,
         Zomtrace("run", "--grace", "5", "--", workload("fates"), *FATES) as trace,

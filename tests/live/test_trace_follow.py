@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.live.containers_at_work import counts, pick, tracing
-from tests.live.dockerd import Dockerd
-from tests.live.runc import Runc
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload_files
-from tests.live.zomtrace_process import Zomtrace, run_zomtrace
+from tests.support.cgroups import cgroup_root
+from tests.support.containers_at_work import counts, pick, tracing
+from tests.support.dockerd import Dockerd
+from tests.support.runc import Runc
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload_files
+from tests.support.zomtrace_process import Zomtrace, run_zomtrace
 
 pytestmark = pytest.mark.live
 
@@ -33,7 +37,7 @@ def test_docker_restart_is_two_stops_in_one_report(docker: Dockerd) -> None:
         second = docker.pid(container)
         docker.cli("stop", "-t", "5", "web")
         trace.wait_event("exit", host_pid=second)
-        wait_for(lambda: trace.stderr.count("web ended") == 2, "the second end is told")
+        wait_for(lambda: trace.stderr.count("web stopped") == 2, "the second stop is reported")
         result = trace.stop_tracing()
     assert first != second
     stops = result.report["stops"]
@@ -68,7 +72,7 @@ def test_a_container_made_anew_under_its_id(runc: Runc) -> None:
         trace.wait_attached()
         first = container.pid
         runc.cli("kill", name, "TERM")
-        trace.wait_stderr("ended; waiting")
+        trace.wait_stderr("stopped; waiting")
         wait_for(lambda: not Path(f"/proc/{first}").exists(), "it is reaped")
         runc.cli("delete", name)
         bundle = container.bundle
@@ -90,6 +94,48 @@ def test_a_container_made_anew_under_its_id(runc: Runc) -> None:
     assert [counts(stop)["sigkilled"] for stop in stops] == [2, 2]
 
 
+@pytest.fixture
+def a_cgroup() -> Iterator[Path]:
+    root = next((one for one in map(cgroup_root, (None, "pids")) if one is not None), None)
+    assert root is not None, "there is no cgroup hierarchy"
+    path = root / f"zt-follow-{os.getpid()}"
+    path.mkdir()
+    yield path
+    with suppress(FileNotFoundError):
+        path.rmdir()
+
+
+def exit_in(cgroup: Path, code: int) -> None:
+    """Run a process in a cgroup, and wait until it is empty again."""
+    script = f'echo $$ > "{cgroup}/cgroup.procs"; sh -c "exit {code}"; true'
+    subprocess.run(["sh", "-c", script], check=True)
+    wait_for(lambda: not (cgroup / "cgroup.procs").read_text() or None, f"{cgroup} is empty")
+
+
+def test_a_removed_cgroup_ends_its_trace_and_that_is_said(a_cgroup: Path) -> None:
+    with Zomtrace("--cgroup", a_cgroup) as trace:
+        trace.wait_attached()
+        exit_in(a_cgroup, 7)
+        a_cgroup.rmdir()
+        result = trace.finish()
+    assert f"cgroup {a_cgroup} was removed" in result.stderr
+    assert len(result.of_kind("exit", exit_code=7)) == 1
+
+
+def test_a_cgroup_that_is_made_anew_is_followed(a_cgroup: Path) -> None:
+    with Zomtrace("--cgroup", a_cgroup, "--follow") as trace:
+        trace.wait_attached()
+        exit_in(a_cgroup, 7)
+        a_cgroup.rmdir()
+        trace.wait_stderr("was removed; waiting for it to be created again")
+        a_cgroup.mkdir()
+        trace.wait_stderr(f"cgroup {a_cgroup} is back")
+        exit_in(a_cgroup, 9)
+        trace.wait_event("exit", exit_code=9)
+        result = trace.stop_tracing()
+    assert len(result.of_kind("exit", exit_code=7)) == 1
+
+
 def test_follow_without_a_container_is_a_usage_error() -> None:
     result = run_zomtrace("--all", "--follow", "-d", "1", status=2, holds_contract=False)
-    assert "--follow goes with -c" in result.stderr
+    assert "--follow requires -c" in result.stderr

@@ -6,19 +6,25 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.live.noise import storm
-from tests.live.waiting import wait_for
-from tests.live.zomtrace_process import Zomtrace, zomtrace_command
+from tests.support.noise import storm
+from tests.support.waiting import wait_for
+from tests.support.zomtrace_process import Zomtrace, zomtrace_command
 
 ENOUGH_BYTES = 500_000
 """Some four thousand lives."""
 
 
-def test_every_death_in_a_storm_is_told_live_and_the_capture_says_the_same(tmp_path: Path) -> None:
+def test_every_death_in_a_storm_is_reported_live_and_the_capture_says_the_same(
+    tmp_path: Path,
+) -> None:
     capture, live, replayed = (tmp_path / name for name in ("all.arrows", "live", "replayed"))
-    options = ("--all", "-w", capture, "--report", live, "--min-zombie", "5")
+    options = (
+        "--all", "-w", capture, "--report", live, "--min-zombie", "5",
+        # Each of the killed is to be listed.
+        "--detail", "1000000",
+    )  # fmt: skip
     with Zomtrace(*options, json_lines=False) as trace:
-        trace.wait_stderr("Ctrl-C ends it", within_s=30)
+        trace.wait_stderr("press Ctrl-C to stop", within_s=30)
         with storm() as storming:
             wait_for(lambda: capture.stat().st_size > ENOUGH_BYTES, "a storm", within_s=40)
             number = storming.end()

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.containers_at_work import start, tracing
-from tests.live.dockerd import IMAGE, Dockerd
-from tests.live.workloads import workload
-from tests.live.zomtrace_process import Zomtrace, run_zomtrace, zomtrace_command
+from tests.support.containers_at_work import start, tracing
+from tests.support.dockerd import IMAGE, Dockerd
+from tests.support.workloads import workload
+from tests.support.zomtrace_process import Zomtrace, run_zomtrace, zomtrace_command
 
 # The bytes of a name -> what may be shown of it.
 NAMES = {

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.containers_at_work import counts, journal, pick, start, tracing
-from tests.live.dockerd import Dockerd
-from tests.live.exit_oracle import ExitOracle
-from tests.live.noise import storm
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload_files
-from tests.live.zomtrace_process import Result
+from tests.support.containers_at_work import counts, journal, pick, start, tracing
+from tests.support.dockerd import Dockerd
+from tests.support.exit_oracle import ExitOracle
+from tests.support.noise import storm
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload_files
+from tests.support.zomtrace_process import Result
 
 GO = """trap 'go=1; kill $!' USR1; echo up; while [ -z "$go" ]; do sleep 1000 & wait $!; done"""
 """Shell: wait for SIGUSR1, with one process and nobody left of it after."""
@@ -150,7 +150,7 @@ def test_execed_process_has_its_parent_outside(docker: Dockerd, work: str) -> No
     assert result.of_kind("loss") == []
 
 
-def test_every_exit_is_as_the_process_connector_tells_it(docker: Dockerd, work: str) -> None:
+def test_every_exit_is_as_the_process_connector_reports_it(docker: Dockerd, work: str) -> None:
     ways = [f"{way}:{n}" for way in ("exit", "kill", "raise") for n in (1, 2, 3, 6, 9, 15, 31)]
     script = f"{GO}; (exit 42); fates {' '.join(ways)} & exec family 5 3 exit"
     with ExitOracle() as oracle:
@@ -177,7 +177,7 @@ def test_every_exit_is_as_the_process_connector_tells_it(docker: Dockerd, work: 
     assert execed == [43, 44]
 
 
-def test_host_pid_namespace_is_told_apart_by_cgroup(docker: Dockerd, work: str) -> None:
+def test_host_pid_namespace_is_distinguished_by_cgroup(docker: Dockerd, work: str) -> None:
     first = start(docker, "--pid=host", work, "family", "2", "3", "forward", name="first")
     start(docker, "--pid=host", work, "family", "4", "5", "forward", name="second")
     with tracing(docker, "-c", "first") as trace:
@@ -214,7 +214,7 @@ def test_init_that_dies_of_the_stop_signal_itself(docker: Dockerd, work: str) ->
     assert result.codes == []
 
 
-def test_joined_pid_namespace_is_told_apart_by_cgroup(docker: Dockerd, work: str) -> None:
+def test_joined_pid_namespace_is_distinguished_by_cgroup(docker: Dockerd, work: str) -> None:
     start(docker, work, "family", "2", "3", "exit", name="host")
     guest = start(docker, "--pid=container:host", work, "family", "0", "4", "forward", name="guest")
     with tracing(docker, "-c", "guest") as trace:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.adopted import AdoptedContainer, adopted, cgroup_of
-from tests.live.containers_at_work import counts, pick
-from tests.live.runc import Runc
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload_files
-from tests.live.zomtrace_process import Zomtrace
+from tests.support.adopted import AdoptedContainer, adopted, cgroup_of
+from tests.support.containers_at_work import counts, pick
+from tests.support.runc import Runc
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload_files
+from tests.support.zomtrace_process import Zomtrace
 from tracer.containers.resolve import resolve_containers
 
 HOSTS = {"pid": "host"}

@@ -9,12 +9,12 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.live.exit_oracle import ExitOracle
-from tests.live.noise import storm
-from tests.live.require import require_root
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload
-from tests.live.zomtrace_process import zomtrace_command
+from tests.support.exit_oracle import ExitOracle
+from tests.support.noise import storm
+from tests.support.require import require_root
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload
+from tests.support.zomtrace_process import zomtrace_command
 
 _MORE_THAN_THE_RING = 15_000
 """Lives, of five records each, where the ring takes 59,000 records."""
@@ -59,7 +59,7 @@ def test_what_a_reader_does_not_take_yet_is_not_lost() -> None:
         try:
             assert trace.stdout is not None
             assert trace.stderr is not None
-            while "Ctrl-C ends it" not in trace.stderr.readline():
+            while "press Ctrl-C to stop" not in trace.stderr.readline():
                 assert trace.poll() is None
             # Not a line of its output is read while the storm blows.
             with ExitOracle() as oracle, storm() as storming:

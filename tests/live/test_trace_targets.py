@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.adopted import AdoptedContainer, adopted, cgroup_of
-from tests.live.containers_at_work import counts, pick
-from tests.live.dockerd import IMAGE, Dockerd
-from tests.live.exit_oracle import ExitOracle
-from tests.live.runc import Runc
-from tests.live.waiting import wait_for
-from tests.live.workloads import workload, workload_files
-from tests.live.zomtrace_process import Result, Zomtrace, run_zomtrace
+from tests.support.adopted import AdoptedContainer, adopted, cgroup_of
+from tests.support.containers import pidns_of
+from tests.support.containers_at_work import counts, pick
+from tests.support.dockerd import IMAGE, Dockerd
+from tests.support.exit_oracle import ExitOracle
+from tests.support.runc import Runc
+from tests.support.waiting import wait_for
+from tests.support.workloads import workload, workload_files
+from tests.support.zomtrace_process import Result, Zomtrace, run_zomtrace
 
 
 @pytest.fixture
@@ -33,10 +34,6 @@ def a_family(runtime: Runc, zombies: int, live: int) -> Iterator[AdoptedContaine
     with adopted(runtime, ["family", str(zombies), str(live), "exit"]) as container:
         container.wait_journal("ready")
         yield container
-
-
-def pidns_of(pid: int) -> int:
-    return Path(f"/proc/{pid}/ns/pid").stat().st_ino
 
 
 def stop(runtime: Runc, container: AdoptedContainer) -> None:
@@ -221,7 +218,7 @@ def test_a_name_is_never_a_path(name: str) -> None:
         name = name.replace("\0", "\udcff")
     said = refusal("-c", name, status=2)
     assert said.isprintable()
-    assert "no container can be called" in said
+    assert "is not a valid container name" in said
 
 
 @pytest.mark.parametrize(

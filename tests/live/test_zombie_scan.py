@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.dockerd import IMAGE, Dockerd
-from tests.live.runc import Runc
-from tests.live.waiting import wait_for
-from tracer.containers.paths import RuntimePaths
+from tests.support.dockerd import IMAGE, Dockerd
+from tests.support.runc import Runc
+from tests.support.waiting import wait_for
 from tracer.containers.resolve import resolve_containers
-from tracer.kernel.zombies import scan_zombies
 from tracer.model.target import Container
 from tracer.model.wait_status import WaitStatus
 from tracer.model.zombie_scan import ScannedZombie, ZombieBlame
+from tracer.procfs.zombies import scan_zombies
 
 pytestmark = pytest.mark.root
 
@@ -80,16 +79,7 @@ def zombies_of(
     return wait_for(lambda: found if len(found := look()) == count else None, f"{count} zombies")
 
 
-@pytest.fixture
-def find(docker: Dockerd) -> Callable[[str], Container]:
-    def resolve(name: str) -> Container:
-        (container,) = resolve_containers([name], RuntimePaths(docker_host=docker.url))
-        return container
-
-    return resolve
-
-
-def test_an_init_that_waits_for_nobody_is_to_blame(
+def test_an_init_that_waits_for_no_one_is_to_blame(
     docker: Dockerd, find: Callable[[str], Container]
 ) -> None:
     docker.run("--name", "web", IMAGE, "sh", "-c", _LEAK)
@@ -123,7 +113,7 @@ def test_a_zombie_put_in_from_outside_is_injected(runc: Runc) -> None:
         outside.kill()
 
 
-def test_a_leader_whose_threads_live_on_is_nobodys_fault() -> None:
+def test_a_leader_whose_threads_live_on_is_no_ones_fault() -> None:
     with running_script(_LEADER) as (pid,):
 
         def zombie_with_a_reader() -> ScannedZombie | None:
@@ -167,7 +157,7 @@ def test_a_tini_that_reaps_leaves_none(docker: Dockerd, find: Callable[[str], Co
     assert (zombie.parent.comm, zombie.parent.ns_pid) != ("docker-init", 1)
 
 
-def test_containers_in_one_namespace_are_told_apart_by_cgroup(
+def test_containers_in_one_namespace_are_distinguished_by_cgroup(
     docker: Dockerd, find: Callable[[str], Container]
 ) -> None:
     docker.run("--name", "owner", IMAGE, "sleep", "1000")
@@ -188,7 +178,7 @@ def test_containers_in_one_namespace_are_told_apart_by_cgroup(
     assert {z.blame for z in found if z.container_id == host.id} == {ZombieBlame.PARENT}
 
 
-def test_a_zombie_of_hostile_name_is_told_as_it_is_called(runc: Runc) -> None:
+def test_a_zombie_of_hostile_name_is_reported_as_it_is_called(runc: Runc) -> None:
     name = b") Z 1 (\n\x1b[2J\xff"
     script = (
         "import ctypes, os\n"
@@ -213,7 +203,7 @@ def test_a_zombie_of_hostile_name_is_told_as_it_is_called(runc: Runc) -> None:
         process.communicate(b"\n")
 
 
-def test_processes_that_come_and_go_are_never_told_as_zombies(tmp_path: Path) -> None:
+def test_processes_that_come_and_go_are_never_reported_as_zombies(tmp_path: Path) -> None:
     script = "i=0; while [ -e go ]; do true | true | true; done"
     flag = tmp_path / "go"
     flag.touch()

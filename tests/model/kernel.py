@@ -1,226 +1,24 @@
 """A small model of the kernel: processes, signals, waits, namespaces, teardown.
 
 It keeps the truth (who died of what, who reaped whom, when) and tells a
-:class:`tests.model.records.Recorder` what the hooks would have seen.
+:class:`tests.model.records.Recorder` what the hooks would have seen. Here is how
+processes are born, die and are reaped; below it are :mod:`tests.model.signals` and
+:mod:`tests.model.machine`.
 
 Source: kernel/signal.c, kernel/exit.c, kernel/pid_namespace.c.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-
-from tests.model.records import Recorder
-from tracer.model.events import SigchldAction, SignalInfo
-from tracer.model.signals import Disposition, SignalResult
-
-KILL, TERM, CHLD, CONT, STOP = 9, 15, 17, 18, 19
-CORE = frozenset({3, 4, 6, 7, 8, 11, 24, 25, 31})
+from tests.model.process import CHLD, CORE, KILL, Ns, Proc
+from tests.model.signals import Signals
+from tests.model.stops import begin_stop
+from tracer.model.events import SignalInfo
+from tracer.model.signals import Disposition
 
 
-@dataclass(eq=False)
-class Ns:
-    """A PID namespace."""
-
-    inum: int
-    outer: Ns | None
-    init: Proc | None = None
-    pids: int = 0
-    zap_t: int | None = None
-    stops: list[Stop] = field(default_factory=list)
-
-    @property
-    def level(self) -> int:
-        return 0 if self.outer is None else self.outer.level + 1
-
-    def chain(self) -> Iterator[Ns]:
-        ns: Ns | None = self
-        while ns is not None:
-            yield ns
-            ns = ns.outer
-
-
-@dataclass(eq=False)
-class Stop:
-    """A stop as it was, told by what was done and not by what was seen."""
-
-    begin: int
-    trigger: str
-    members: set[Proc]
-    asked: bool = False
-    last_asked: int = 0
-    killed: bool = False
-    escalated: bool = False
-    init_exit: int | None = None
-    end: int | None = None
-    survived: bool = False
-
-
-@dataclass(eq=False)
-class Sig:
-    """One signal in a queue, and why it was sent."""
-
-    signo: int
-    why: str
-    sender: Proc | None
-    si_code: int | None
-    si_pid: int | None
-    t: int = 0
-
-
-@dataclass(eq=False)
-class Proc:
-    """A thread group."""
-
-    pid: int
-    start: int
-    ns: Ns
-    ns_pid: int
-    comm: str
-    parent: Proc | None
-    birth_parent: Proc | None
-    exit_signal: int = CHLD
-    put_in: frozenset[int] = frozenset()
-    handlers: dict[int, Disposition] = field(default_factory=dict)
-    blocked: set[int] = field(default_factory=set)
-    queue: list[Sig] = field(default_factory=list)
-    sigchld: str = "default"
-    threads: int = 0
-    leader_dead: bool = False
-    pdeath: int = 0
-    subreaper: bool = False
-    tracer: Proc | None = None
-    exitkill: bool = False
-    stopped: bool = False
-    stuck: bool = False
-    fatal: Sig | None = None
-    exit_code: int | None = None
-    state: str = "alive"
-    children: list[Proc] = field(default_factory=list)
-    had_stop: Stop | None = None
-    pending_kill: bool = False
-    # The truth.
-    status: int | None = None
-    cause: str | None = None
-    exit_t: int | None = None
-    zombie_t: int | None = None
-    released_t: int | None = None
-    kind: str | None = None
-    reaper: Proc | None = None
-    told: list[Proc] = field(default_factory=list)
-    freed: bool = False
-    handed_t: int | None = None
-    signalled_t: int | None = None
-    had_leader_alone: bool = False
-    exit_signal_seen: bool = False
-    oom_t: int | None = None
-    is_parent_lost: bool = False
-    is_parents_tracee: bool = False
-    last_exit_signal: int = CHLD
-
-    @property
-    def key(self) -> tuple[int, int]:
-        return self.pid, self.start
-
-    @property
-    def lives(self) -> bool:
-        return self.state in ("alive", "dying")
-
-    @property
-    def is_init(self) -> bool:
-        return self.ns.init is self
-
-    def ns_chain(self) -> list[Ns]:
-        return list(self.ns.chain())
-
-    def is_in(self, ns: Ns) -> bool:
-        return any(one is ns for one in self.ns.chain())
-
-    def disposition(self, signo: int) -> Disposition:
-        if signo != KILL and signo in self.blocked:
-            return Disposition.BLOCKED
-        if signo == CHLD:
-            return {
-                "ignored": Disposition.IGNORED,
-                "caught": Disposition.CAUGHT,
-            }.get(self.sigchld, Disposition.DEFAULT)
-        return self.handlers.get(signo, Disposition.DEFAULT)
-
-    @property
-    def sigchld_action(self) -> SigchldAction:
-        return {
-            "ignored": SigchldAction.IGNORED,
-            "caught": SigchldAction.CAUGHT,
-        }.get(self.sigchld, SigchldAction.DEFAULT)
-
-
-class Kernel:
-    """The machine: one host namespace, and what runs in and below a target's.
-
-    Args:
-        rng: Chooses what the model leaves open (times, races).
-        recorder: Hears what the hooks would see.
-        drops_for_the_dying: As newer kernels do.
-    """
-
-    def __init__(
-        self, rng: random.Random, recorder: Recorder, *, drops_for_the_dying: bool = True
-    ) -> None:
-        self.rng = rng
-        self.rec = recorder
-        self.drops = drops_for_the_dying
-        self.t = 1_000_000_000_000
-        self.procs: list[Proc] = []
-        self.free_pids: list[int] = []
-        self.next_pid = 100
-        self.next_inum = 4026532000
-        self.free_inums: list[int] = []
-        self.host = Ns(4026531836, None)
-        self.systemd = self._new(self.host, None, "systemd", pid=1)
-        self.host.init = self.systemd
-        self.systemd.sigchld = "caught"
-        self.shim = self._new(self.host, self.systemd, "containerd-shim")
-        self.shim.subreaper = True
-        self.shim.sigchld = "caught"
-        self.runc = self._new(self.host, self.shim, "runc")
-        self.bash = self._new(self.host, self.systemd, "bash")
-        for one in (self.systemd, self.shim, self.runc, self.bash):
-            self.rec.note_outsider(one)
-
-    # Time and identity.
-
-    def tick(self, ns: int | None = None) -> int:
-        self.t += ns if ns is not None else self.rng.randrange(1_000, 200_000)
-        self.rec.run_until(self, self.t)
-        for proc in self.procs:
-            for stop in proc.ns.stops if proc.is_init else ():
-                self._check_survival(proc, stop)
-        return self.t
-
-    def _check_survival(self, init: Proc, stop: Stop) -> None:
-        if stop.end is None and stop.asked and not stop.killed and stop.init_exit is None:
-            if self.t - stop.last_asked >= 60_000_000_000:
-                stop.survived = True
-                stop.end = stop.last_asked + 60_000_000_000
-
-    def _new(self, ns: Ns, parent: Proc | None, comm: str, *, pid: int | None = None) -> Proc:
-        self.t += self.rng.randrange(1_000, 50_000)
-        if pid is None:
-            if self.free_pids and self.rng.random() < 0.5:
-                pid = self.free_pids.pop(self.rng.randrange(len(self.free_pids)))
-            else:
-                self.next_pid += 1
-                pid = self.next_pid
-        ns.pids += 1
-        proc = Proc(pid, self.t, ns, ns.pids if ns.level else pid, comm, parent, parent)
-        if parent is not None:
-            parent.children.append(proc)
-        self.procs.append(proc)
-        return proc
-
-    # Births.
+class Kernel(Signals):
+    """The machine with all that happens to its processes, from fork to reap."""
 
     def fork(
         self,
@@ -232,7 +30,7 @@ class Kernel:
         into: Ns | None = None,
     ) -> Proc | None:
         """clone() with the flags that matter; ``into`` is setns() before it."""
-        if not creator.lives or creator.fatal is not None or creator.stopped:
+        if not creator.is_alive or creator.fatal is not None or creator.stopped:
             return None
         ns = into or creator.ns
         if new_ns:
@@ -247,7 +45,7 @@ class Kernel:
         parent = creator
         if clone_parent and creator.parent is not None and not creator.is_init:
             parent = creator.parent
-        child = self._new(ns, parent, creator.comm)
+        child = self.create(ns, parent, creator.comm)
         if new_ns:
             ns.init = child
         child.exit_signal = creator.exit_signal if clone_parent else exit_signal
@@ -266,10 +64,13 @@ class Kernel:
 
     def exec(self, proc: Proc, comm: str) -> None:
         """execve(), by the main thread or another: the others end."""
-        if not proc.lives or proc.fatal is not None or proc.stopped:
+        if not proc.is_alive or proc.fatal is not None or proc.stopped:
             return
         if proc.leader_dead and proc.threads == 0:
             return
+        if proc.leader_exit_t is not None:
+            proc.lone_leader_ns += self.t - proc.leader_exit_t
+            proc.leader_exit_t = None
         by_other = proc.threads > 0 and self.rng.random() < 0.5
         if by_other and not proc.leader_dead:
             self.tick()
@@ -285,214 +86,6 @@ class Kernel:
         self.tick()
         self.rec.exec(self, proc)
 
-    # Signals.
-
-    def send(
-        self,
-        target: Proc,
-        signo: int,
-        why: str,
-        actor: Proc,
-        *,
-        info: SignalInfo,
-        si_code: int | None = None,
-        is_group: bool = True,
-        exiting: bool = False,
-        reaper: bool = False,
-        tracer: bool = False,
-        kthread: bool = False,
-    ) -> SignalResult:
-        """__send_signal_locked(): queue it, and take the process down if that kills."""
-        self.tick()
-        disposition = target.disposition(signo)
-        from_outside = not actor.is_in(target.ns) or kthread
-        if info is SignalInfo.FILLED and si_code is not None and si_code <= 0:
-            si_pid: int | None = 0 if from_outside else self.number_in(actor, target.ns)
-        else:
-            si_pid = 0
-        force = info is SignalInfo.KERNEL or from_outside
-        sig = Sig(signo, why, actor, si_code if info is SignalInfo.FILLED else
-                  (0x80 if info is SignalInfo.KERNEL else 0),
-                  si_pid if info is SignalInfo.FILLED or info is SignalInfo.KERNEL
-                  else (0 if from_outside else self.number_in(actor, target.ns)))  # fmt: skip
-        sig.t = self.t
-        dead = not target.lives
-        dying = target.fatal is not None or target.exit_code is not None
-        unkillable = target.is_init and target.ns.level > 0
-        result = SignalResult.DELIVERED
-        group_exit = dead or dying
-        if (
-            (group_exit and self.drops)
-            or (unkillable and disposition is Disposition.DEFAULT and not (force and signo == KILL))
-            or (disposition is Disposition.IGNORED and target.tracer is None)
-        ):
-            result = SignalResult.IGNORED
-        elif any(queued.signo == signo for queued in target.queue) and signo < 32:
-            result = SignalResult.ALREADY_PENDING
-        shown_group_exit = group_exit
-        if result is SignalResult.DELIVERED and self.death_signo(target) == signo:
-            shown_group_exit = False
-        self.rec.signal(
-            self, target, signo, actor, info=info, si_code=si_code, si_pid=si_pid, result=result,
-            disposition=disposition, is_group=is_group, group_exit=shown_group_exit,
-            exiting=exiting, reaper=reaper, tracer=tracer, kthread=kthread, unkillable=unkillable,
-        )  # fmt: skip
-        self._note_for_stops(target, signo, sig, result, dying or dead)
-        if result is not SignalResult.DELIVERED or dead or dying:
-            if result is SignalResult.DELIVERED:
-                target.queue.append(sig)
-            return result
-        self._act(target, sig, disposition)
-        return result
-
-    def death_signo(self, target: Proc) -> int | None:
-        return target.fatal.signo if target.fatal is not None else None
-
-    def number_in(self, proc: Proc, ns: Ns) -> int:
-        if ns.level == 0:
-            return proc.pid
-        return proc.ns_pid if proc.ns is ns else (1000 + proc.pid if proc.is_in(ns) else 0)
-
-    def _act(self, target: Proc, sig: Sig, disposition: Disposition) -> None:
-        if sig.signo == CONT:
-            target.stopped = False
-            for queued in sorted(target.queue, key=lambda one: one.signo):
-                if queued.signo not in target.blocked and target.fatal is None:
-                    target.queue.remove(queued)
-                    self._take(target, queued)
-            return
-        if sig.signo == STOP:
-            target.stopped = True
-            return
-        if sig.signo == KILL:
-            target.stopped = False
-            self._doom(target, sig)
-        elif disposition is Disposition.BLOCKED or target.stopped:
-            target.queue.append(sig)
-        elif disposition is Disposition.CAUGHT:
-            self.tick()
-            self.rec.deliver(self, target, sig, Disposition.CAUGHT)
-        elif target.tracer is not None or sig.signo in CORE:
-            self._take(target, sig)
-        else:
-            self._doom(target, sig)
-
-    def _take(self, target: Proc, sig: Sig) -> None:
-        """get_signal(): a thread dequeues it."""
-        how = target.handlers.get(sig.signo, Disposition.DEFAULT)
-        if target.tracer is not None and self.rng.random() < 0.5:
-            return
-        if how is Disposition.IGNORED:
-            return
-        self.tick()
-        self.rec.deliver(self, target, sig, how)
-        if how is Disposition.CAUGHT or (target.is_init and target.ns.level > 0):
-            return
-        target.fatal = sig
-        target.signalled_t = sig.t
-
-    def _doom(self, target: Proc, sig: Sig) -> None:
-        target.fatal = sig
-        target.signalled_t = sig.t
-        target.queue.append(sig)
-        self.tick()
-        self.rec.deliver(self, target, Sig(KILL, "", None, None, None), Disposition.DEFAULT)
-
-    def inject_kill(self, tracer: Proc, target: Proc) -> None:
-        """PTRACE_CONT with SIGKILL: nobody generates it."""
-        if target.tracer is not tracer or not target.lives or target.fatal is not None:
-            return
-        if target.exit_code is not None or (target.is_init and target.ns.level > 0):
-            return
-        sig = Sig(KILL, "unknown", tracer, 0, self.number_in(tracer, target.ns))
-        self.tick()
-        self.rec.deliver(self, target, sig, Disposition.DEFAULT)
-        target.fatal = sig
-        target.signalled_t = self.t
-
-    def unblock(self, target: Proc, signo: int) -> None:
-        target.blocked.discard(signo)
-        for queued in list(target.queue):
-            if queued.signo == signo and target.fatal is None and target.lives:
-                target.queue.remove(queued)
-                self._take(target, queued)
-
-    # Stops, as they are.
-
-    def _note_for_stops(
-        self,
-        target: Proc,
-        signo: int,
-        sig: Sig,
-        result: SignalResult,
-        was_dying: bool,
-    ) -> None:
-        by_user = sig.why == "user"
-        if target.is_init and target.ns.level > 0 and not was_dying:
-            ns = target.ns
-            outside = sig.sender is not None and not sig.sender.is_in(ns)
-            stop = ns.stops[-1] if ns.stops and ns.stops[-1].end is None else None
-            asks = signo == TERM and by_user and outside
-            kills = signo == KILL and result is not SignalResult.IGNORED
-            if asks or kills:
-                if stop is None:
-                    trigger = "stop_signal" if asks else (
-                        "cgroup_kill" if sig.why == "cgroup_kill" else
-                        "oom" if sig.why == "oom" else "sigkill"
-                    )  # fmt: skip
-                    stop = self.open_stop(ns, trigger)
-                if asks and not stop.killed:
-                    stop.asked, stop.last_asked = True, self.t
-                if kills and not stop.killed:
-                    stop.killed = True
-                    stop.escalated = stop.asked and (by_user or sig.why == "cgroup_kill")
-        sig.why = self._why(target, sig, by_user)
-        if signo == TERM:
-            for ns in target.ns.chain():
-                stop = ns.stops[-1] if ns.stops and ns.stops[-1].end is None else None
-                if stop is not None and stop.asked and target.had_stop is not stop:
-                    target.had_stop = stop
-
-    def open_stop(self, ns: Ns, trigger: str) -> Stop:
-        stop = Stop(self.t, trigger, {
-            proc for proc in self.procs
-            if proc.is_in(ns) and proc is not ns.init and proc.state != "released"
-        })  # fmt: skip
-        ns.stops.append(stop)
-        return stop
-
-    def _asked(self, target: Proc) -> list[Ns]:
-        return [
-            ns for ns in target.ns.chain()
-            if ns.stops and ns.stops[-1].end is None and ns.stops[-1].asked
-        ]  # fmt: skip
-
-    def _why(self, target: Proc, sig: Sig, by_user: bool) -> str:
-        if sig.why == "cgroup_kill" and target.is_init and target.ns in self._asked(target):
-            return "grace_expired"
-        if not by_user or sig.sender is None:
-            return sig.why
-        sender, asked = sig.sender, self._asked(target)
-        is_runtime = sender.comm in ("runc", "containerd-shim") and not sender.is_in(target.ns)
-        if sender is target:
-            again = sig.signo == TERM and any(ns.stops[-1] is target.had_stop for ns in asked)
-            return "stop_signal" if again else "self"
-        if target.is_init and target.ns.level > 0:
-            if sig.signo == TERM and not sender.is_in(target.ns):
-                return "stop_signal"
-            if sig.signo == KILL and target.ns in asked:
-                return "grace_expired"
-        if sig.signo == KILL and is_runtime:
-            return "grace_expired" if asked else "runtime_kill"
-        if sig.signo == TERM:
-            for ns in asked:
-                inside = sender.is_in(ns) and id(ns) not in sender.put_in
-                if inside or (sender.comm in ("runc", "containerd-shim") and not sender.is_in(ns)):
-                    return "stop_signal"
-        return "kill"
-
-    # Deaths.
-
     def exit(self, proc: Proc, code: int) -> None:
         """exit_group()."""
         if proc.state == "alive" and proc.fatal is None and not proc.stopped:
@@ -506,11 +99,12 @@ class Kernel:
                 return
             proc.leader_dead = proc.had_leader_alone = True
             self.tick()
+            proc.leader_exit_t = self.t
             self.rec.exit(self, proc, live=proc.threads)
 
     def die(self, proc: Proc) -> None:
         """do_exit() of the last thread."""
-        if not proc.lives or proc.stuck or (proc.fatal is None and proc.exit_code is None):
+        if not proc.is_alive or proc.stuck or (proc.fatal is None and proc.exit_code is None):
             return
         if proc.fatal is not None:
             core = 0x80 if proc.fatal.signo in CORE else 0
@@ -526,6 +120,9 @@ class Kernel:
         self.rec.exit_begin(self, proc)
         self.tick()
         proc.exit_t = self.t
+        if proc.leader_exit_t is not None:
+            proc.lone_leader_ns += self.t - proc.leader_exit_t
+            proc.leader_exit_t = None
         proc.last_exit_signal = proc.exit_signal
         proc.state = "exiting"
         self.rec.exit(self, proc, live=0)
@@ -533,7 +130,7 @@ class Kernel:
             stops = proc.ns.stops
             stop = stops[-1] if stops and stops[-1].end is None else None
             if stop is None:
-                stop = self.open_stop(proc.ns, "init_exit")
+                stop = begin_stop(self.procs, self.t, proc.ns, "init_exit")
             stop.init_exit = self.t
         self.tick(self.rng.choice([None, None, 30_000_000]))
         self._exit_ptrace(proc)
@@ -551,7 +148,7 @@ class Kernel:
             tracee.tracer = None
             if tracee.state != "zombie":
                 continue
-            # __ptrace_detach(): a tracer that is the parent too is told nothing.
+            # __ptrace_detach(): a tracer that is the parent too is not notified.
             if tracee.parent is proc:
                 is_dead = proc.sigchld in ("ignored", "nocldwait")
             else:
@@ -602,7 +199,7 @@ class Kernel:
             heir.children.append(child)
             child.parent = heir
             child.handed_t = self.t
-            if child.pdeath and child.lives:
+            if child.pdeath and child.is_alive:
                 self.send(child, child.pdeath, "parent_death", proc, info=SignalInfo.NONE,
                           exiting=True)  # fmt: skip
             child.exit_signal = CHLD
@@ -622,40 +219,39 @@ class Kernel:
             return father.parent or self.systemd
         ancestor = father.parent
         while ancestor is not None and ancestor.ns is father.ns and ancestor is not father.ns.init:
-            if ancestor.subreaper and ancestor.lives:
+            if ancestor.subreaper and ancestor.is_alive:
                 return ancestor
             ancestor = ancestor.parent
         init = father.ns.init
         return init if init is not None else self.systemd
 
     def _notify(self, proc: Proc, actor: Proc) -> bool:
-        """do_notify_parent(): whether nobody will wait for it."""
-        told = proc.tracer or proc.parent
-        if told is None:
+        """do_notify_parent(): whether no process will wait for it."""
+        notified = proc.tracer or proc.parent
+        if notified is None:
             return True
-        sig = proc.exit_signal if proc.tracer is None or told is proc.parent else CHLD
+        proc.held.append((self.t, notified))
+        sig = proc.exit_signal if proc.tracer is None or notified is proc.parent else CHLD
         auto = False
         quiet = False
         if proc.tracer is None and sig == CHLD:
-            if told.sigchld == "ignored":
+            if notified.sigchld == "ignored":
                 auto = quiet = True
-            elif told.sigchld == "nocldwait":
+            elif notified.sigchld == "nocldwait":
                 auto = True
         proc.is_parents_tracee |= proc.tracer is proc.parent
         if sig and not quiet:
             self.tick()
-            self.rec.notify(self, told, proc, actor, sig)
-            proc.told.append(told)
+            self.rec.notify(self, notified, proc, actor, sig)
+            proc.notified.append(notified)
             proc.exit_signal_seen |= actor is proc
             if actor is proc and proc.zombie_t is None:
                 proc.zombie_t = self.t
         return auto
 
-    # Reaping.
-
     def wait(self, parent: Proc, child: Proc) -> None:
         """wait4() by a parent or a tracer."""
-        if not parent.lives or parent.fatal is not None or child.state != "zombie":
+        if not parent.is_alive or parent.fatal is not None or child.state != "zombie":
             return
         if child.tracer is parent:
             child.tracer = None

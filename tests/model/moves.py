@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tests.model.kernel import CONT, KILL, STOP, TERM, Kernel, Ns, Proc
+from tests.model.kernel import Kernel
+from tests.model.process import CONT, KILL, STOP, TERM, Ns, Proc
 from tracer.model.events import SignalInfo
 from tracer.model.signals import Disposition
 
 _T = TypeVar("_T")
 Move = Callable[["World"], None]
 SIGNALS = (TERM, TERM, KILL, KILL, 1, 2, 3, 10, 15, 36)
+STOPS_SOME = frozenset({2, 3})
+RUNTIMES = frozenset({"runc", "containerd-shim"})
 
 
 class World:
@@ -40,7 +43,7 @@ class World:
 
     @property
     def living(self) -> list[Proc]:
-        return [one for one in self.inside if one.lives]
+        return [one for one in self.inside if one.is_alive]
 
     @property
     def at_work(self) -> list[Proc]:
@@ -50,7 +53,7 @@ class World:
     @property
     def outside(self) -> list[Proc]:
         kernel = self.kernel
-        return [one for one in (kernel.shim, kernel.runc, kernel.bash) if one.lives]
+        return [one for one in (kernel.shim, kernel.runc, kernel.bash) if one.is_alive]
 
     def anybody(self) -> Proc | None:
         return self.pick([*self.outside, *self.at_work])
@@ -99,7 +102,7 @@ def runc_execs(world: World) -> None:
 
 def end_outside(world: World) -> None:
     kernel = world.kernel
-    proc = world.pick([one for one in kernel.procs if one.ns is kernel.host and one.lives
+    proc = world.pick([one for one in kernel.procs if one.ns is kernel.host and one.is_alive
                        and one.parent is kernel.shim and one is not kernel.runc])  # fmt: skip
     if proc is not None:
         kernel.exit(proc, 0)
@@ -143,6 +146,9 @@ def kill(world: World) -> None:
         return
     if sender.ns is not world.kernel.host and not target.is_in(sender.ns):
         return
+    if sender.comm in RUNTIMES and target.is_init and signo in STOPS_SOME:
+        # A runtime stops what is here by SIGTERM: these would be taken for stop signals.
+        return
     code, is_group = ((0, True), (-1, True), (-6, False))[world.choose(3)]
     world.kernel.send(target, signo, "user", sender, info=SignalInfo.FILLED, si_code=code,
                       is_group=is_group)  # fmt: skip
@@ -164,8 +170,8 @@ def forward(world: World) -> None:
     """An init passes the stop signal on."""
     init = world.pick([one for one in world.at_work if one.is_init and one.had_stop])
     init = init or (world.target.init if world.target is not None else None)
-    child = world.pick([one for one in init.children if one.lives]) if init is not None else None
-    if init is not None and child is not None and init.lives and init.fatal is None:
+    child = world.pick([one for one in init.children if one.is_alive]) if init is not None else None
+    if init is not None and child is not None and init.is_alive and init.fatal is None:
         if child.is_in(init.ns):
             world.kernel.send(child, TERM, "user", init, info=SignalInfo.FILLED, si_code=0)
 
@@ -217,7 +223,9 @@ def cpu_limit(world: World) -> None:
     proc = world.pick([one for one in world.at_work if not one.is_init])
     if proc is not None:
         signo = (24, KILL)[world.choose(2)]
-        world.kernel.send(proc, signo, "rlimit_cpu", proc, info=SignalInfo.KERNEL)
+        # bpf_send_signal() does it the same way, to whoever has no limit.
+        why = "rlimit_cpu" if proc.pid % 2 else "unknown"
+        world.kernel.send(proc, signo, why, proc, info=SignalInfo.KERNEL)
 
 
 def terminal(world: World) -> None:
@@ -326,6 +334,24 @@ def inject_kill(world: World) -> None:
         world.kernel.inject_kill(target.tracer, target)
 
 
+def come_and_go(world: World) -> None:
+    """A child that ends by itself, and whose parent waits for it."""
+    kernel = world.kernel
+    parent = world.pick(world.at_work)
+    child = kernel.fork(parent) if parent is not None and len(world.inside) < 14 else None
+    if parent is None or child is None:
+        return
+    if world.choose(2):
+        kernel.exec(child, f"prog{world.choose(3)}")
+    if world.choose(8) == 0:
+        return
+    kernel.exit(child, (0, 0, 1, 137)[world.choose(4)])
+    if world.choose(3) == 0:
+        kernel.tick(20_000_000)
+    kernel.wait(parent, child)
+    kernel.settle()
+
+
 def wait(world: World) -> None:
     zombie = world.pick([one for one in world.inside if one.state == "zombie"])
     if zombie is None:
@@ -361,6 +387,6 @@ MOVES: tuple[tuple[Move, int], ...] = (
     (forward, 2), (raise_self, 1), (fault, 1), (seccomp, 1), (own_doing, 1), (cpu_limit, 1),
     (terminal, 1), (cgroup_kill, 1), (oom, 1), (arrange, 4), (unblock, 1), (arrange_sigchld, 3),
     (adopt, 1), (bind_to_parent, 1), (trace, 1), (trace_own_child, 1),
-    (untrace, 1), (inject_kill, 1), (wait, 8),
+    (untrace, 1), (inject_kill, 1), (wait, 8), (come_and_go, 6),
     (job_control, 1), (stick, 1), (pass_time, 3),
 )  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tests.model.kernel import Kernel, Ns, Proc, Stop
+from tests.model.kernel import Kernel
+from tests.model.process import Ns, Proc, Stop
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
-from tracer.correlate.summary import summarise
+from tracer.diagnose.summary import summarise
 from tracer.model.events import EndEvent, Event, Precision
 from tracer.model.report import ProcessReport, Report, StopReport, ZombieReport
 from tracer.model.verdicts import Cause, End, ReapKind, StopOutcome
@@ -18,13 +19,18 @@ _BETWEEN_NS = 40_000_000
 """From an init's end to the teardown: exit_ptrace() may come in between."""
 
 
-def report_of(events: Iterable[Event], end_ns: int) -> Report:
+def report_of(events: Iterable[Event], end_ns: int, *, min_zombie_ns: int) -> Report:
     """What the correlator makes of a stream."""
-    correlator = Correlator(CorrelatorOptions(min_zombie_ns=0))
+    return summarise(correlator_of(events, end_ns, min_zombie_ns=min_zombie_ns))
+
+
+def correlator_of(events: Iterable[Event], end_ns: int, *, min_zombie_ns: int) -> Correlator:
+    """The state that a stream leads to."""
+    correlator = Correlator(CorrelatorOptions(min_zombie_ns=min_zombie_ns))
     for event in events:
         correlator.feed(event)
     correlator.feed(EndEvent(end_ns, "model"))
-    return summarise(correlator)
+    return correlator
 
 
 class Oracle:
@@ -103,9 +109,6 @@ class Oracle:
 
     def _may_be_unknown(self, proc: Proc, told: Cause | None, truth: Cause | None) -> bool:
         if told in (None, Cause.UNKNOWN) and self.is_lossy:
-            return True
-        # A CPU limit looks like the OOM killer in the one that has just been in it.
-        if told is Cause.UNKNOWN and truth is Cause.RLIMIT_CPU and proc.oom_t is not None:
             return True
         # What was sent before tracing began was not seen.
         asked_before = any(

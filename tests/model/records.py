@@ -1,7 +1,7 @@
 """What the hooks would have seen of the model's history, in both flavours.
 
 With kprobes: the begin of an exit, the teardown, and release_task with its actor.
-Without them the release is told by sched_process_free alone: late, and by a
+Without them the release is reported by sched_process_free alone: late, and by a
 pointer to the parent that may dangle.
 """
 
@@ -12,6 +12,7 @@ import heapq
 import random
 from typing import TYPE_CHECKING
 
+from tests.model.folding import Folding
 from tracer.model.events import (
     AttachedEvent,
     DeliverEvent,
@@ -37,7 +38,8 @@ from tracer.model.target import Container, KernelFilter, Target
 from tracer.model.wait_status import WaitStatus
 
 if TYPE_CHECKING:
-    from tests.model.kernel import Kernel, Ns, Proc, Sig
+    from tests.model.machine import Machine
+    from tests.model.process import Ns, Proc, Sig
 
 HOOKS = tuple(
     HookState(name, "raw_tp") for name in ("exit", "free", "signal", "deliver", "fork", "oom")
@@ -50,12 +52,14 @@ class Recorder:
 
     Attributes:
         kprobe: As a kernel with kprobes tells it.
+        foldings: The same with ordinary lives folded, with kprobes (True) and without.
         tracepoint: As one without does.
         target: The namespace that is traced, set once it is there.
     """
 
     def __init__(self, rng: random.Random) -> None:
         self.kprobe: list[Event] = []
+        self.foldings: dict[bool, Folding] = {}
         self.tracepoint: list[Event] = []
         self.target: Ns | None = None
         self._rng = rng
@@ -66,7 +70,18 @@ class Recorder:
     def note_outsider(self, proc: Proc) -> None:
         self._outsiders.append(proc)
 
-    def attach(self, kernel: Kernel, target: Ns) -> None:
+    def fold(self, *, min_zombie_ns: int, room: int = 1 << 30) -> None:
+        """Fold lives as well; before :meth:`attach`."""
+        for is_exact in (True, False):
+            self.foldings[is_exact] = Folding(min_zombie_ns=min_zombie_ns, room=room)
+            self.foldings[is_exact].is_exact = is_exact
+
+    def finish(self, kernel: Machine) -> None:
+        """Let the trace end."""
+        for folding in self.foldings.values():
+            folding.look(kernel.t, is_last=True)
+
+    def attach(self, kernel: Machine, target: Ns) -> None:
         """Go live: the target's processes so far become seeds."""
         self.target = target
         init = target.init
@@ -88,14 +103,19 @@ class Recorder:
                     Target("web", KernelFilter(frozenset({target.inum})), (container,)),
                 )
             )
+        for is_exact, folding in self.foldings.items():
+            folding.stream.append((self.kprobe if is_exact else self.tracepoint)[-1])
         for proc in sorted(kernel.procs, key=lambda one: one.pid):
             if self._wants(proc) and proc.state != "released":
                 kernel.t += self._rng.randrange(100, 5_000)
-                self._both(self._seed(kernel.t, proc))
+                seed = self._seed(kernel.t, proc)
+                self._both(seed)
+                for folding in self.foldings.values():
+                    folding.stream.append(seed)
 
     def _seed(self, t: int, proc: Proc) -> ProcessEvent:
-        is_zombie = proc.state == "zombie" or (proc.leader_dead and proc.lives)
-        live = 0 if not proc.lives else proc.threads + (not proc.leader_dead)
+        is_zombie = proc.state == "zombie" or (proc.leader_dead and proc.is_alive)
+        live = 0 if not proc.is_alive else proc.threads + (not proc.leader_dead)
         return ProcessEvent(
             boot_ns=t,
             process=snapshot(proc),
@@ -114,41 +134,50 @@ class Recorder:
         self.kprobe.append(event)
         self.tracepoint.append(event)
 
-    def fork(self, kernel: Kernel, child: Proc, creator: Proc) -> None:
+    def fork(self, kernel: Machine, child: Proc, creator: Proc) -> None:
         if self._wants(child):
             kernel.tick()
             event = ForkEvent(kernel.t, snapshot(child), actor(creator, child.ns),
                               child.exit_signal)  # fmt: skip
             self._both(event)
+            for folding in self.foldings.values():
+                folding.fork(event, child, creator)
 
-    def exec(self, kernel: Kernel, proc: Proc) -> None:
+    def exec(self, kernel: Machine, proc: Proc) -> None:
         if self._wants(proc):
-            self._both(ExecEvent(kernel.t, snapshot(proc)))
+            event = ExecEvent(kernel.t, snapshot(proc))
+            self._both(event)
+            for folding in self.foldings.values():
+                folding.exec(event, proc)
 
-    def exit_begin(self, kernel: Kernel, proc: Proc) -> None:
+    def exit_begin(self, kernel: Machine, proc: Proc) -> None:
         if self._wants(proc):
-            self.kprobe.append(ExitBeginEvent(kernel.t, snapshot(proc)))
+            event = ExitBeginEvent(kernel.t, snapshot(proc))
+            self.kprobe.append(event)
+            if self.foldings:
+                self.foldings[True].exit_begin(event, proc)
 
-    def exit(self, kernel: Kernel, proc: Proc, *, live: int) -> None:
+    def exit(self, kernel: Machine, proc: Proc, *, live: int) -> None:
         if not self._wants(proc):
             return
         parent = proc.parent
-        self._both(
-            ExitEvent(
-                boot_ns=kernel.t,
-                process=snapshot(proc),
-                status=_status(proc) if live == 0 else WaitStatus(0, None, False),
-                live_threads=live,
-                exit_signo=proc.exit_signal,
-                parent_sigchld=parent.sigchld_action if parent else SigchldAction.UNKNOWN,
-                parent_nocldwait=parent is not None and parent.sigchld == "nocldwait",
-                tracer_host_pid=proc.tracer.pid if proc.tracer else None,
-            )
+        event = ExitEvent(
+            boot_ns=kernel.t,
+            process=snapshot(proc),
+            status=_status(proc) if live == 0 else WaitStatus(0, None, False),
+            live_threads=live,
+            exit_signo=proc.exit_signal,
+            parent_sigchld=parent.sigchld_action if parent else SigchldAction.UNKNOWN,
+            parent_nocldwait=parent is not None and parent.sigchld == "nocldwait",
+            tracer_host_pid=proc.tracer.pid if proc.tracer else None,
         )
+        self._both(event)
+        for folding in self.foldings.values():
+            folding.exit(event, proc)
 
     def signal(
         self,
-        kernel: Kernel,
+        kernel: Machine,
         target: Proc,
         signo: int,
         sender: Proc,
@@ -167,6 +196,7 @@ class Recorder:
         unkillable: bool,
         notified: Proc | None = None,
         nocldwait: bool = False,
+        cpu_limit_s: int | None = None,
     ) -> None:
         if not self._wants(target) and not self._passes(target, sender, notified):
             return
@@ -175,87 +205,100 @@ class Recorder:
         if notified is not None:
             if notified is sender or (target.ns.level == 0 and self._wants(notified)):
                 child = ProcessKey(*notified.key)
-        self._both(
-            SignalEvent(
-                boot_ns=kernel.t,
-                process=snapshot(target),
-                target_host_tid=target.pid,
-                signo=signo,
-                info=info,
-                si_code=si_code if is_filled else None,
-                si_pid=si_pid if is_filled else None,
-                actor=actor(sender, target.ns, exiting=exiting, kthread=kthread),
-                result=result,
-                disposition=disposition,
-                is_group=is_group,
-                target_group_exit=group_exit,
-                target_live_threads=(
-                    target.threads + (not target.leader_dead) if target.lives else 0
-                ),
-                target_exit_state=0,
-                target_unkillable=unkillable,
-                target_pdeath_signo=target.pdeath,
-                actor_is_reaper=reaper,
-                actor_is_self=sender is target,
-                actor_is_tracer=tracer,
-                is_notification=notified is not None,
-                notified_child=child,
-                parent_nocldwait=nocldwait,
-            )
+        event = SignalEvent(
+            boot_ns=kernel.t,
+            process=snapshot(target),
+            target_host_tid=target.pid,
+            signo=signo,
+            info=info,
+            si_code=si_code if is_filled else None,
+            si_pid=si_pid if is_filled else None,
+            actor=actor(sender, target.ns, exiting=exiting, kthread=kthread),
+            result=result,
+            disposition=disposition,
+            is_group=is_group,
+            target_group_exit=group_exit,
+            target_live_threads=(
+                target.threads + (not target.leader_dead) if target.is_alive else 0
+            ),
+            target_exit_state=0,
+            target_unkillable=unkillable,
+            target_pdeath_signo=target.pdeath,
+            actor_is_reaper=reaper,
+            actor_is_self=sender is target,
+            actor_is_tracer=tracer,
+            is_notification=notified is not None,
+            notified_child=child,
+            parent_nocldwait=nocldwait,
+            cpu_limit_s=cpu_limit_s,
         )
+        self._both(event)
+        for folding in self.foldings.values():
+            folding.signal(
+                event, target, sender, notified, outside=kthread or not sender.is_in(target.ns)
+            )
 
-    def _passes(self, told: Proc, sender: Proc, notified: Proc | None) -> bool:
+    def _passes(self, target: Proc, sender: Proc, notified: Proc | None) -> bool:
         if notified is None:
             return False
-        return self._wants(sender) or (told.ns.level == 0 and self._wants(notified))
+        return self._wants(sender) or (target.ns.level == 0 and self._wants(notified))
 
-    def notify(self, kernel: Kernel, told: Proc, child: Proc, sender: Proc, signo: int) -> None:
+    def notify(self, kernel: Machine, target: Proc, child: Proc, sender: Proc, signo: int) -> None:
         self.signal(
-            kernel, told, signo, sender, info=SignalInfo.FILLED, si_code=1,
-            si_pid=kernel.number_in(child, told.ns), result=SignalResult.DELIVERED,
-            disposition=told.disposition(signo), is_group=True, group_exit=False,
-            exiting=sender is child or not sender.lives, reaper=False, tracer=False, kthread=False,
-            unkillable=False, notified=child, nocldwait=told.sigchld == "nocldwait",
+            kernel, target, signo, sender, info=SignalInfo.FILLED, si_code=1,
+            si_pid=kernel.number_in(child, target.ns), result=SignalResult.DELIVERED,
+            disposition=target.disposition(signo), is_group=True, group_exit=False,
+            exiting=sender is child or not sender.is_alive, reaper=False, tracer=False,
+            kthread=False, unkillable=False, notified=child,
+            nocldwait=target.sigchld == "nocldwait",
         )  # fmt: skip
 
-    def deliver(self, kernel: Kernel, proc: Proc, sig: Sig, how: Disposition) -> None:
+    def deliver(self, kernel: Machine, proc: Proc, sig: Sig, how: Disposition) -> None:
         if self._wants(proc):
-            self._both(
-                DeliverEvent(kernel.t, snapshot(proc), proc.pid, sig.signo, sig.si_code, how,
-                             sig.si_pid)
-            )  # fmt: skip
+            event = DeliverEvent(kernel.t, snapshot(proc), proc.pid, sig.signo, sig.si_code, how,
+                                 sig.si_pid)  # fmt: skip
+            self._both(event)
+            for folding in self.foldings.values():
+                folding.about(event, proc)
 
-    def teardown(self, kernel: Kernel, init: Proc, *, begin: bool) -> None:
+    def teardown(self, kernel: Machine, init: Proc, *, begin: bool) -> None:
         if self._wants(init):
             phase = TeardownPhase.BEGIN if begin else TeardownPhase.END
-            self.kprobe.append(TeardownEvent(kernel.t, snapshot(init), phase))
+            event = TeardownEvent(kernel.t, snapshot(init), phase)
+            self.kprobe.append(event)
+            if self.foldings:
+                self.foldings[True].stream.append(event)
 
-    def oom(self, kernel: Kernel, victim: Proc, caller: Proc) -> None:
+    def oom(self, kernel: Machine, victim: Proc, caller: Proc) -> None:
         if self._wants(victim):
-            self._both(OomEvent(kernel.t, snapshot(victim), actor(caller, victim.ns)))
+            event = OomEvent(kernel.t, snapshot(victim), actor(caller, victim.ns))
+            self._both(event)
+            for folding in self.foldings.values():
+                folding.about(event, victim)
 
-    def reap(self, kernel: Kernel, proc: Proc, who: Proc, *, by_loop: bool) -> None:
+    def reap(self, kernel: Machine, proc: Proc, who: Proc, *, by_loop: bool) -> None:
         if not self._wants(proc):
             proc.freed = True
             return
         if not by_loop:
-            exiting = not who.lives
-            self.kprobe.append(
-                ReapEvent(
-                    kernel.t,
-                    snapshot(proc),
-                    actor(who, proc.ns, exiting=exiting),
-                    Precision.EXACT,
-                    _status(proc),
-                    _parent_action(proc),
-                )
+            exiting = not who.is_alive
+            event = ReapEvent(
+                kernel.t,
+                snapshot(proc),
+                actor(who, proc.ns, exiting=exiting),
+                Precision.EXACT,
+                _status(proc),
+                _parent_action(proc),
             )
+            self.kprobe.append(event)
+            if self.foldings:
+                self.foldings[True].reap(event, proc, who)
         self._count += 1
         slow = self._rng.random() < 0.05
         due = kernel.t + self._rng.randrange(2_000_000, 500_000_000 if slow else 30_000_000)
         heapq.heappush(self._frees, (due, self._count, proc))
 
-    def run_until(self, kernel: Kernel, t: int) -> None:
+    def run_until(self, kernel: Machine, t: int) -> None:
         """Let the RCU callbacks that are due free what was released."""
         while self._frees and self._frees[0][0] <= t:
             due, _, proc = heapq.heappop(self._frees)
@@ -268,8 +311,12 @@ class Recorder:
                 while at and stream[at - 1].boot_ns > due:
                     at -= 1
                 stream.insert(at, event)
+            for folding in self.foldings.values():
+                folding.free(event, proc)
+        for folding in self.foldings.values():
+            folding.look(t)
 
-    def _freed(self, kernel: Kernel, proc: Proc) -> ProcessSnapshot:
+    def _freed(self, kernel: Machine, proc: Proc) -> ProcessSnapshot:
         parent = proc.parent
         plain = snapshot(proc)
         if parent is None or not parent.freed:

@@ -15,6 +15,7 @@ from tracer.model.events import (
     ExitBeginEvent,
     ExitEvent,
     ForkEvent,
+    LifetimeEvent,
     LossEvent,
     OomEvent,
     Precision,
@@ -25,7 +26,7 @@ from tracer.model.events import (
     TeardownPhase,
 )
 from tracer.wire.layout import RECORD
-from tracer.wire.order import WINDOW_NS, TimeOrder
+from tracer.wire.sorter import WINDOW_NS, TimeOrder
 
 _KINDS: dict[type, str] = {
     ForkEvent: "fork",
@@ -35,6 +36,7 @@ _KINDS: dict[type, str] = {
     SignalEvent: "signal",
     DeliverEvent: "deliver",
     OomEvent: "oom",
+    LifetimeEvent: "lifetime",
 }
 
 
@@ -61,21 +63,23 @@ def with_losses(
     kept: list[Event] = []
     lost: dict[str, int] = {}
     looked_ns = 0
+    now_ns = 0
     for event in events:
+        # What was folded is told later than it happened.
+        now_ns = max(now_ns, event.boot_ns)
         if lost and rng.random() < 0.3:
             since = looked_ns if is_bounded else None
-            kept.append(LossEvent(event.boot_ns, dict(lost), since))
-            lost, looked_ns = {}, event.boot_ns
+            kept.append(LossEvent(now_ns, dict(lost), since))
+            lost, looked_ns = {}, now_ns
         elif not lost:
-            looked_ns = event.boot_ns - 1
+            looked_ns = now_ns - 1
         is_record = not isinstance(event, (AttachedEvent, ProcessEvent))
         if is_record and rng.random() < share:
             lost[kind_of(event)] = lost.get(kind_of(event), 0) + 1
         else:
             kept.append(event)
     if lost:
-        at = kept[-1].boot_ns + 1
-        kept.append(LossEvent(at, lost, looked_ns if is_bounded else None))
+        kept.append(LossEvent(now_ns + 1, lost, looked_ns if is_bounded else None))
     return kept
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.replay.captures import header_of, write_capture
-from tests.replay.made_host import MadeHost
+from tests.support.captures import header_of, write_capture
+from tests.support.made_host import MadeHost
+from tracer.capture.reader import CaptureReader
+from tracer.capture.record_bounds import RECORD_BOUNDS
+from tracer.capture.schema import (
+    SEAL_KEY,
+)
+from tracer.capture.seal import BLANK_SEAL, seal, split_first
+from tracer.capture.typed_json import MAX_TEXT
+from tracer.capture.writer import CaptureWriter
 from tracer.errors import CaptureError, OutputError
 from tracer.model.events import (
-    AttachedEvent,
     ContainerEvent,
     EndEvent,
     LossEvent,
     ObservationEvent,
 )
 from tracer.model.identity import ProcessKey
-from tracer.wire import capture_schema
-from tracer.wire.capture_reader import CaptureReader
-from tracer.wire.capture_schema import (
-    HEADER_KEY,
-    SEAL_KEY,
-    header_from_json,
-    header_to_json,
-)
-from tracer.wire.capture_seal import BLANK_SEAL, seal, split_first
-from tracer.wire.capture_writer import CaptureWriter
 from tracer.wire.layout import RECORD
 
 HOST = MadeHost(short_lived=7, killed=1, leaked=1, containers=1, workers=2)
@@ -101,9 +98,11 @@ def test_every_member_of_the_record_survives(tmp_path: Path) -> None:
     raw = random.integers(0, 256, (11, RECORD.itemsize), np.uint8)
     records = raw.view(RECORD).reshape(11)
     records["kind"], records["pad"] = 1, 0
+    for name, (least, most) in RECORD_BOUNDS.items():
+        kind = records[name].dtype
+        records[name] = random.integers(least, most, 11, np.int64, endpoint=True).astype(kind)
+    records["exit_code"] &= 0xFF00
     records["boot_ns"] = range(11)
-    for name in ("info", "result", "action"):
-        records[name] = 1
     path = tmp_path / "a.arrows"
     writer = CaptureWriter(path, header_of(HOST))
     writer.write_records(records)
@@ -113,7 +112,7 @@ def test_every_member_of_the_record_survives(tmp_path: Path) -> None:
         assert np.array_equal(read[name], records[name]), name
 
 
-def test_the_header_tells_where_the_capture_is_from(whole: Path) -> None:
+def test_the_header_shows_where_the_capture_is_from(whole: Path) -> None:
     with CaptureReader(whole) as reader:
         assert reader.header == header_of(HOST)
         assert reader.header.kernel == "6.18.0"
@@ -196,7 +195,7 @@ def test_a_file_cut_within_its_header_is_no_capture(whole: Path, tmp_path: Path)
     header_size = len(split_first(whole.read_bytes())[0])
     for size in range(0, header_size, 37):
         path.write_bytes(whole.read_bytes()[:size])
-        with pytest.raises(CaptureError, match="no capture: no whole header"):
+        with pytest.raises(CaptureError, match="not a capture: no complete header"):
             CaptureReader(path)
 
 
@@ -263,77 +262,12 @@ def test_a_record_of_an_unknown_kind_is_corrupt_not_a_traceback(tmp_path: Path) 
         read_all(path)
 
 
-def test_an_arrow_stream_of_something_else_is_told_so(tmp_path: Path) -> None:
+def test_an_arrow_stream_of_something_else_is_reported_so(tmp_path: Path) -> None:
     path = tmp_path / "other.arrows"
     schema = pa.schema([pa.field("a", pa.int32())], metadata={SEAL_KEY: BLANK_SEAL})
     path.write_bytes(seal(schema.serialize().to_pybytes()))
-    with pytest.raises(CaptureError, match="no capture of zomtrace"):
+    with pytest.raises(CaptureError, match="not a capture of zomtrace"):
         CaptureReader(path)
-
-
-# Versions.
-
-
-def with_header(changes: dict[str, Any]) -> str:
-    """A header with other values."""
-    return json.dumps({**json.loads(header_to_json(header_of(HOST))), **changes})
-
-
-def test_a_newer_version_is_refused_by_name() -> None:
-    text = with_header({"schema_version": 2, "writer": "zomtrace 9.0"})
-    with pytest.raises(CaptureError, match=r"f: written by zomtrace 9.0 as capture schema 2"):
-        header_from_json(text, where="f")
-
-
-def test_an_older_version_is_brought_up_to_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def upgrade(raw: dict[str, Any]) -> dict[str, Any]:
-        return {**raw, "hostname": raw.pop("host")}
-
-    monkeypatch.setattr(capture_schema, "SCHEMA_VERSION", 2)
-    monkeypatch.setitem(capture_schema._UPGRADES, 1, upgrade)
-    raw = json.loads(header_to_json(header_of(HOST)))
-    raw["host"] = raw.pop("hostname")
-    assert header_from_json(json.dumps(raw), where="f").hostname == "web-1"
-
-
-def test_fields_a_newer_minor_version_added_are_passed_over() -> None:
-    text = with_header({"weather": "fine"})
-    assert header_from_json(text, where="f") == header_of(HOST)
-
-
-@pytest.mark.parametrize("gone", ["attached", "hostname", "trace_id", "schema_version"])
-def test_a_header_that_lacks_something_is_told_so(gone: str) -> None:
-    raw = json.loads(header_to_json(header_of(HOST)))
-    del raw[gone]
-    with pytest.raises(CaptureError, match=gone):
-        header_from_json(json.dumps(raw), where="f")
-
-
-def test_members_an_older_record_did_not_have_are_zero(tmp_path: Path) -> None:
-    """A capture of a version whose record had no cgroup_id and one member more."""
-    path = tmp_path / "old.arrows"
-    records = next(HOST.records())[:5]
-    batch = capture_schema.records_to_batch([records], capture_schema.arrow_schema({}))
-    batch = batch.drop_columns(["cgroup_id"]).append_column(
-        pa.field("retired", pa.int32()), pa.array(range(5), pa.int32())
-    )
-    header = header_to_json(header_of(HOST)).encode()
-    schema = batch.schema.with_metadata({HEADER_KEY: header, SEAL_KEY: BLANK_SEAL})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as stream:
-        stream.write_batch(batch.cast(schema), custom_metadata={SEAL_KEY: BLANK_SEAL})
-    first, rest = split_first(sink.getvalue().to_pybytes())
-    path.write_bytes(seal(first) + seal(rest[:-8]) + rest[-8:])
-    (read,), is_cut, _ = read_all(path)
-    assert not is_cut
-    assert set(read["cgroup_id"].tolist()) == {0}
-    assert np.array_equal(read["host_pid"], records["host_pid"])
-
-
-def test_the_header_holds_everything_of_the_attach() -> None:
-    event = header_of(HOST).attached
-    assert isinstance(event, AttachedEvent)
-    assert header_from_json(header_to_json(header_of(HOST)), where="f") == header_of(HOST)
 
 
 # A writer that comes to grief.
@@ -346,10 +280,10 @@ def test_a_full_disk_leaves_the_file_whole_up_to_there(tmp_path: Path) -> None:
 import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from tests.replay.captures import header_of
-from tests.replay.made_host import MadeHost
+from tests.support.captures import header_of
+from tests.support.made_host import MadeHost
 from tracer.errors import OutputError
-from tracer.wire.capture_writer import CaptureWriter
+from tracer.capture.writer import CaptureWriter
 host = MadeHost(short_lived=2000)
 writer = CaptureWriter(Path({str(path)!r}), header_of(host))
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_001, 40_001))
@@ -364,7 +298,7 @@ except OutputError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     written, size = map(int, done.stdout.split())
-    assert "whole up to there" in done.stderr
+    assert "complete up to there" in done.stderr
     assert path.stat().st_size == size <= 40_001
     items, is_cut, end = read_all(path)
     assert is_cut
@@ -376,9 +310,9 @@ def test_a_recorder_killed_in_the_act_loses_no_batch_it_wrote(tmp_path: Path) ->
     path = tmp_path / "killed.arrows"
     code = f"""
 from pathlib import Path
-from tests.replay.captures import header_of
-from tests.replay.made_host import MadeHost
-from tracer.wire.capture_writer import CaptureWriter
+from tests.support.captures import header_of
+from tests.support.made_host import MadeHost
+from tracer.capture.writer import CaptureWriter
 host = MadeHost(short_lived=1_000_000)
 writer = CaptureWriter(Path({str(path)!r}), header_of(host))
 written = 0
@@ -397,6 +331,27 @@ for records in host.records(500):
     items, is_cut, _ = read_all(path)
     assert is_cut
     assert sum(len(batch) for batch in items) >= told
+
+
+def test_a_long_name_does_not_make_the_rest_unreadable(tmp_path: Path) -> None:
+    """What an engine or a command line says is somebody else's; it is cut as it is kept."""
+    path = tmp_path / "a.arrows"
+    container = replace(
+        HOST.container(0), name="x" * 3_000_000, pod="\ud800" * 100_000, stop_signo=4_000,
+        stop_timeout_s=float("inf"), init_host_pid=-3, runtime_pids=(1 << 70,),
+    )  # fmt: skip
+    told = ObservationEvent(-5, "docker", None, {"error": "y" * 1_000_000, "more": ["z" * 100_000]})
+    writer = CaptureWriter(path, header_of(HOST))
+    for event in (ContainerEvent(4, container), told, HOST.end):
+        writer.write_event(event)
+    writer.close()
+    items, is_cut, _ = read_all(path)
+    assert not is_cut
+    assert [type(item) for item in items] == [ContainerEvent, ObservationEvent, EndEvent]
+    assert items[0].container.name == "x" * MAX_TEXT
+    assert items[0].container.stop_signo == 64
+    assert items[1].boot_ns == 0
+    assert items[1].values == {"error": "y" * MAX_TEXT, "more": ["z" * MAX_TEXT]}
 
 
 def test_the_header_alone_is_a_capture_too(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.replay.builders import (
+from tests.support.events import (
     BASH,
     BEGIN,
     HOOKS,
@@ -39,7 +39,7 @@ from tests.replay.builders import (
 from tracer.model.events import Event, HookState, LossEvent, SignalInfo
 from tracer.model.report import ProcessReport
 from tracer.model.signals import Disposition, SignalResult
-from tracer.model.verdicts import Cause, End
+from tracer.model.verdicts import Cause
 from tracer.model.wait_status import WaitStatus
 
 T = BEGIN + 1000
@@ -89,7 +89,7 @@ def test_another_signal_than_pdeathsig_of_an_exiting_process_is_unknown() -> Non
     assert one.cause is Cause.UNKNOWN
 
 
-def test_cgroup_kill_is_told_by_its_missing_siginfo_not_by_write() -> None:
+def test_cgroup_kill_is_recognised_by_its_missing_siginfo_not_by_write() -> None:
     actor = an_actor(BASH, syscall=None)
     assert fate(a_signal(T, 101, KILL, actor=actor, **NONE)).cause is Cause.CGROUP_KILL
 
@@ -145,7 +145,7 @@ def test_mark_of_a_dying_process_does_not_make_its_death_oom() -> None:
 
 def test_mark_of_one_that_exits_after_its_cpu_limit_is_no_oom() -> None:
     one = fate(
-        a_kernel_kill(T, 101, 101),
+        a_kernel_kill(T, 101, 101, cpu_limit_s=1),
         an_oom_mark(T + 1, 101, by=101, actor_changes={"is_exiting": True}),
     )
     assert one.cause is Cause.RLIMIT_CPU
@@ -161,24 +161,30 @@ def test_mark_by_a_threads_bare_number_finds_its_process() -> None:
     assert one.cause is Cause.OOM
 
 
-def test_mark_of_a_strangers_number_is_nobody_s() -> None:
+def test_a_mark_of_an_unknown_pid_belongs_to_no_process() -> None:
     bare = an_oom_mark(T, 9999, by=BASH, start_boot_ns=0, pidns_inum=None)
     assert [one.host_pid for one in report_of(bare).processes] == [INIT]
 
 
-def test_cpu_limit() -> None:
-    assert fate(a_kernel_kill(T, 101, 101)).cause is Cause.RLIMIT_CPU
-    one = fate(a_signal(T, 101, 24, 101, **PRIV, **DEFAULT), signo=24)
+def test_cpu_limit_that_was_reached() -> None:
+    assert fate(a_kernel_kill(T, 101, 101, cpu_limit_s=1)).cause is Cause.RLIMIT_CPU
+    one = fate(a_signal(T, 101, 24, 101, **PRIV, **DEFAULT, cpu_limit_s=1), signo=24)
     assert one.cause is Cause.RLIMIT_CPU
 
 
-def test_cpu_limit_is_unknown_where_no_hook_would_tell_of_oom() -> None:
+def test_a_kernels_kill_in_its_own_context_without_a_limit_is_unknown() -> None:
+    assert fate(a_kernel_kill(T, 101, 101)).cause is Cause.UNKNOWN
+    one = fate(a_signal(T, 101, 24, 101, **PRIV, **DEFAULT), signo=24)
+    assert one.cause is Cause.UNKNOWN
+
+
+def test_cpu_limit_needs_no_hook_that_would_report_oom() -> None:
     hooks = (*(h for h in HOOKS if h.name != "oom"), HookState("oom", None))
     report = correlate(
-        [attached(hooks=hooks), a_seed(INIT), a_seed(101), a_kernel_kill(T, 101, 101),
-         an_exit(T + 1, 101, signo=KILL)], T + 10,
+        [attached(hooks=hooks), a_seed(INIT), a_seed(101),
+         a_kernel_kill(T, 101, 101, cpu_limit_s=1), an_exit(T + 1, 101, signo=KILL)], T + 10,
     )  # fmt: skip
-    assert process(report, 101).cause is Cause.UNKNOWN
+    assert process(report, 101).cause is Cause.RLIMIT_CPU
 
 
 @pytest.mark.parametrize("code", [0, -1, -6])
@@ -209,17 +215,17 @@ def test_abort_is_self_and_a_fault_s_signal_sent_is_not_a_fault() -> None:
     assert fate(a_signal(T, 101, 11, BASH, **DEFAULT), signo=11).cause is Cause.KILL
 
 
-def test_seccomp_is_told_from_a_sigsys_that_was_sent() -> None:
+def test_seccomp_is_distinguished_from_a_sigsys_that_was_sent() -> None:
     assert fate(a_signal(T, 101, 31, 101, si_code=1, **DEFAULT), signo=31).cause is Cause.SECCOMP
     assert fate(a_signal(T, 101, 31, BASH, **DEFAULT), signo=31).cause is Cause.KILL
 
 
-def test_sigsys_nobody_generated_is_seccomp_and_one_a_tracer_injects_is_unknown() -> None:
+def test_sigsys_no_one_generated_is_seccomp_and_one_a_tracer_injects_is_unknown() -> None:
     assert fate(signo=31).cause is Cause.SECCOMP
     assert fate(a_delivery(T, signo=31), signo=31).cause is Cause.UNKNOWN
 
 
-def test_sigkill_nobody_generated_is_unknown() -> None:
+def test_sigkill_no_one_generated_is_unknown() -> None:
     assert fate().cause is Cause.UNKNOWN
 
 
@@ -278,29 +284,6 @@ def test_blocked_signal_kills_once_it_is_taken() -> None:
     assert (one.cause, one.sender_comm) == (Cause.KILL, "bash")
 
 
-def test_exit_code_137_is_no_death_by_signal_and_its_childs_is_named() -> None:
-    report = report_of(
-        a_seed(101, process=a_process(101, comm="sh")),
-        a_fork(T - 9, 102, parent=101, start_boot_ns=(T - 9) * 1_000_000),
-        a_signal(T, 102, KILL, BASH, subject={"start_boot_ns": (T - 9) * 1_000_000, "parent": 101}),
-        an_exit(T + 1, 102, signo=KILL, start_boot_ns=(T - 9) * 1_000_000, parent=101),
-        an_exit(T + 3, 101, code=137, comm="sh"),
-    )
-    one = process(report, 101)
-    assert (one.end, one.exit_code, one.term_signal, one.cause) == (End.EXIT, 137, None, None)
-    assert one.passed_on_host_pid == 102
-    assert any(
-        entry.text == "sh (pid 2, host 101) exited with code 137: 128 + 9, as worker (pid 3,"
-        " host 102) had died of SIGKILL"
-        for entry in report.timeline
-    )
-
-
-def test_exit_code_143_of_its_own_names_nobody() -> None:
-    report = report_of(a_seed(101), an_exit(T, 101, code=143))
-    assert process(report, 101).passed_on_host_pid is None
-
-
 def test_zombie_sent_sigkill_in_teardown_is_not_counted_as_killed() -> None:
     report = report_of(
         a_seed(101), an_exit(T - 500, 101), an_exit(T, INIT),
@@ -331,7 +314,7 @@ def test_a_runc_within_the_container_is_no_runtime_to_a_namespace_below_it() -> 
         a_seed(102, process=runc), a_seed(103, process=inner_init), a_seed(104, process=worker),
         a_signal(T), kill, replace(an_exit(T + 2, 104, signo=TERM), process=worker),
     ]  # fmt: skip
-    # A command put in by docker exec did it, whatever it calls itself.
+    # A command injected by docker exec did it, whatever it calls itself.
     assert process(report_of(*events), 104).cause is Cause.KILL
 
 
@@ -350,7 +333,7 @@ def test_cpu_limit_in_a_thread_whose_number_was_a_dead_oom_callers() -> None:
     events: list[Event] = [
         a_seed(101), a_kernel_kill(T, 101, 101), an_oom_mark(T + 0.1, 101, by=101),
         an_exit(T + 1, 101, signo=KILL), a_fork(T + 5.1, 101, start_boot_ns=start),
-        a_kernel_kill(T + 6, 101, 101, actor=caller, process=young),
+        a_kernel_kill(T + 6, 101, 101, actor=caller, process=young, cpu_limit_s=1),
         replace(an_exit(T + 7, 101, signo=KILL), process=young),
     ]  # fmt: skip
     causes = [one.cause for one in report_of(*events).processes if one.host_pid == 101]

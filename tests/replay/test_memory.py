@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.replay.builders import (
+from tests.support.events import (
     BASH,
     BEGIN,
     HOST,
@@ -25,7 +25,7 @@ from tests.replay.builders import (
     attached,
 )
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
-from tracer.correlate.summary import summarise
+from tracer.diagnose.summary import summarise
 from tracer.model.events import Event, ForkFailedEvent
 
 ON_THE_HOST: dict[str, Any] = {
@@ -41,7 +41,7 @@ def fed(*events: Event, keep_uneventful: bool = False) -> Correlator:
     return correlator
 
 
-def a_life(number: int, **where: Any) -> Iterator[Event]:
+def a_lifetime(number: int, **where: Any) -> Iterator[Event]:
     """A child of bash, or of PID 1, that does its work and is reaped at once."""
     at, pid = BEGIN + 10 + number, 1000 + number
     start = int(at * MS) - 1000
@@ -53,19 +53,19 @@ def a_life(number: int, **where: Any) -> Iterator[Event]:
     yield a_reap(at + 0.3, pid, by=parent, **who)
 
 
-def test_a_host_wide_trace_forgets_ordinary_processes() -> None:
-    correlator = fed(*(event for n in range(2000) for event in a_life(n, **ON_THE_HOST)))
+def test_a_host_wide_trace_forgets_uneventful_processes() -> None:
+    correlator = fed(*(event for n in range(2000) for event in a_lifetime(n, **ON_THE_HOST)))
     assert len(correlator.table) == 1
     assert correlator.uneventful_exits == 2000
 
 
-def test_it_forgets_ordinary_members_of_containers_too() -> None:
-    correlator = fed(*(event for n in range(2000) for event in a_life(n)))
+def test_it_forgets_uneventful_members_of_containers_too() -> None:
+    correlator = fed(*(event for n in range(2000) for event in a_lifetime(n)))
     assert len(correlator.table) == 1
 
 
 def test_it_keeps_everything_where_a_container_is_named() -> None:
-    events = [event for n in range(20) for event in a_life(n)]
+    events = [event for n in range(20) for event in a_lifetime(n)]
     assert len(fed(*events, keep_uneventful=True).table) == 21
 
 
@@ -110,7 +110,7 @@ def test_a_flood_of_failed_forks_is_summed_up() -> None:
     assert group.count == 5000
 
 
-def test_names_of_strangers_are_not_kept_for_ever() -> None:
+def test_names_of_processes_outside_the_target_are_not_kept_for_ever() -> None:
     correlator = fed(a_seed(101))
     for number in range(50_000):
         correlator.table.note_name(a_process(7, start_boot_ns=number).key, "passer-by")

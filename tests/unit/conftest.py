@@ -10,13 +10,6 @@ import pytest
 _GOLDEN = Path(__file__).parent.parent / "data" / "golden"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that rewrites the goldens; the diff is for a human to read."""
-    parser.addoption(
-        "--update-golden", action="store_true", help="rewrite tests/data/golden from what is"
-    )
-
-
 @pytest.fixture
 def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Compare a text with the golden file of a name, or rewrite the file."""

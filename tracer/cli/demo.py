@@ -3,47 +3,52 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from tracer.cli.options import OutputOptions, output_options
 from tracer.cli.output import Output
+from tracer.demo.scenarios.catalogue import DEFAULT, find_scenario, load_scenarios
+from tracer.demo.scenarios.scenario import MIN_ZOMBIE_S, Explanation, Scenario
+from tracer.errors import ReaderGoneError, StdoutError
 from tracer.report.page import Page, Span, Style
 from tracer.report.terminal import Terminal, write_page
-from tracer.session.scenarios.catalogue import DEFAULT, find_scenario, load_scenarios
-from tracer.session.scenarios.scenario import MIN_ZOMBIE_S, Explanation, Scenario
 
 
 @click.command("demo")
 @click.argument("name", metavar="[SCENARIO]", default=DEFAULT)
-@click.option("--list", "as_list", is_flag=True, help="List the scenarios, one a line.")
-@click.option("--no-kprobes", is_flag=True, help="Trace by tracepoints alone.")
+@click.option("--list", "as_list", is_flag=True, help="List the scenarios.")
+@click.option("--no-kprobes", is_flag=True, help="Use only tracepoints.")
 @output_options
 def command(name: str, as_list: bool, no_kprobes: bool, **output: Any) -> None:
-    """Play a classic case live, trace it and explain it.
+    """Run a classic case live, trace it and explain it.
 
-    Without a name: fwd-sig. Everything happens in a PID namespace of its own;
-    no container engine is needed, and nothing is left behind. With --json the
-    words around the events go to stderr.
+    The default scenario is fwd-sig. It runs in its own PID namespace, needs no
+    container engine and leaves nothing behind. With --json, the explanation goes
+    to stderr.
     """
     options = OutputOptions(**output)
     if as_list:
-        _write(_list_page(load_scenarios()), options)
+        _write(lambda page: _add_list(page, load_scenarios()), options)
         return
-    from tracer.session.demo import explain, play
+    from tracer.demo.play import explain, play
+    from tracer.live.sources import SourceOptions
 
     scenario = find_scenario(name)
-    _write(_intro_page(scenario), options)
     out = Output(options, MIN_ZOMBIE_S)
+    # A report that was asked for is made even if this cannot be read.
+    tolerated = () if options.report_path is None else (ReaderGoneError, StdoutError)
+    with suppress(*tolerated):
+        _write(lambda page: _add_intro(page, scenario), options)
     try:
         played = play(
             scenario,
-            [out.sink],
+            out.callbacks(),
             utc=options.utc,
-            on_starting=out.start,
-            on_idle=out.on_idle,
-            allow_kprobes=not no_kprobes,
+            source_options=SourceOptions(allow_kprobes=not no_kprobes),
         )
     finally:
         out.close_live()
@@ -51,39 +56,33 @@ def command(name: str, as_list: bool, no_kprobes: bool, **output: Any) -> None:
         out.finish(played.report)
     finally:
         # A check that failed is no reason to leave the explanation out.
-        _write(_explanation_page(explain(scenario, played)), options)
+        _write(lambda page: _add_explanation(page, explain(scenario, played)), options)
 
 
-def _write(page: Page, options: OutputOptions) -> None:
+def _write(lay_out: Callable[[Page], None], options: OutputOptions) -> None:
     stream = sys.stderr if options.as_json else sys.stdout
     terminal = Terminal.of(stream, no_color=options.no_color)
-    laid_out = Page(terminal.width)
-    laid_out.lines = page.lines
+    page = Page(terminal.width)
+    lay_out(page)
     write_page(page, stream, color=terminal.color)
 
 
-def _list_page(scenarios: dict[str, Scenario]) -> Page:
-    page = Page()
+def _add_list(page: Page, scenarios: dict[str, Scenario]) -> None:
     width = max(len(name) for name in scenarios) + 2
     for scenario in scenarios.values():
         page.entry((Span(f"{scenario.name:<{width}}", Style.NAME),), scenario.title)
-    return page
 
 
-def _intro_page(scenario: Scenario) -> Page:
-    page = Page()
+def _add_intro(page: Page, scenario: Scenario) -> None:
     page.heading(f"Demo {scenario.name}", scenario.title)
     page.text(scenario.plan, indent=2)
     page.blank()
-    return page
 
 
-def _explanation_page(explanation: Explanation) -> Page:
-    page = Page()
+def _add_explanation(page: Page, explanation: Explanation) -> None:
     page.lines.append(())
-    page.heading("What the kernel did, and why")
+    page.heading("What the kernel did and why")
     for number, step in enumerate(explanation.steps, start=1):
         page.entry((Span(f"  {number}. "),), step)
-    page.heading("What to do about it")
+    page.heading("How to fix it")
     page.text(explanation.remedy, indent=2)
-    return page

@@ -6,18 +6,20 @@ import sys
 
 import click
 
+from tracer.cli.options import verbose_option
 from tracer.errors import UsageError
 from tracer.model.verdicts import FINDING_KINDS
 
 
-@click.command("explain", short_help="Tell what a finding means and how to fix it.")
+@click.command("explain", short_help="Explain a finding and how to fix it.")
 @click.argument("finding", required=False, metavar="[CODE|NAME]")
-@click.option("--no-color", is_flag=True, help="Never colour (also: NO_COLOR).")
+@click.option("--no-color", is_flag=True, help="Disable colours (also: NO_COLOR).")
+@verbose_option
 def command(finding: str | None, no_color: bool) -> None:
-    """Tell what a finding means: the kernel's reason, how to see it, how to fix it.
+    """Explain a finding: what the kernel does, how to reproduce it, how to fix it.
 
-    CODE is ZT102 or the like, NAME is its name in words (init-does-not-forward).
-    Without one the findings are listed.
+    CODE is the code of a finding, such as ZT102; NAME is its name, such as
+    init-does-not-forward. Without either, lists all findings.
     """
     from tracer.report.manual import contents_page, manual_page, read_manual
     from tracer.report.terminal import Terminal, write_page
@@ -36,5 +38,5 @@ def _find_code(finding: str) -> str:
         if wanted in (kind.code.lower(), kind.name):
             return kind.code
     raise UsageError(
-        f"no finding is called {finding!r}", hint="zomtrace explain lists those there are"
+        f"no finding is called {finding!r}", hint="zomtrace explain lists all findings"
     )

@@ -8,41 +8,42 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.cli.capture_options import selection_options, tell_cuts
-from tracer.cli.options import split_commas
+from tracer.cli.capture import report_cuts
+from tracer.cli.options import selection_options, verbose_option
+from tracer.cli.value_types import NamedPath, split_commas
 
 if TYPE_CHECKING:
-    from tracer.frames.capture import Capture
+    from tracer.tables.capture import Capture
 
 Exporter = Callable[["Capture", Path], None]
 
 
 def _parquet() -> Exporter:
-    from tracer.frames.export import export_parquet
+    from tracer.tables.export import export_parquet
 
     return export_parquet
 
 
 def _csv() -> Exporter:
-    from tracer.frames.export import export_csv
+    from tracer.tables.export import export_csv
 
     return export_csv
 
 
 def _jsonl() -> Exporter:
-    from tracer.frames.export import export_jsonl
+    from tracer.tables.export import export_jsonl
 
     return export_jsonl
 
 
 def _html() -> Exporter:
-    from tracer.frames.pictures import export_html
+    from tracer.tables.pictures import export_html
 
     return export_html
 
 
 def _perfetto() -> Exporter:
-    from tracer.frames.pictures import export_perfetto
+    from tracer.tables.pictures import export_perfetto
 
     return export_perfetto
 
@@ -58,24 +59,25 @@ _EXPORTERS: dict[str, Callable[[], Exporter]] = {
 
 
 @click.command("export")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=NamedPath())
 @click.option(
     "-f",
     "--format",
     "format_name",
     type=click.Choice(sorted(_EXPORTERS)),
     required=True,
-    help="What to write.",
+    help="Output format.",
 )
 @click.option(
     "-O",
     "--output",
     metavar="DIR_OR_FILE",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     required=True,
-    help="Where to: a directory for parquet and csv, else a file.",
+    help="Output path: a directory for parquet and csv, otherwise a file.",
 )
 @selection_options
+@verbose_option
 def command(
     file: Path,
     format_name: str,
@@ -83,16 +85,16 @@ def command(
     containers: tuple[str, ...],
     pidns: tuple[str, ...],
 ) -> None:
-    """Write a capture in a format other programs read.
+    """Convert a capture to another format.
 
-    parquet: one directory a table, partitioned by host and date; captures of many
-    hosts can share it. csv: one file a table. jsonl: what --json printed live.
+    parquet: one directory per table, partitioned by host and date; captures of many
+    hosts can share it. csv: one file per table. jsonl: the lines that --json prints.
     html: one offline page with swim lanes, tables and findings. perfetto: a trace
     for ui.perfetto.dev.
     """
     from tracer.containers.namespaces import parse_pidns
-    from tracer.frames.capture import Capture
-    from tracer.session.replay import ReplayOptions
+    from tracer.replay.replay import ReplayOptions
+    from tracer.tables.capture import Capture
 
     capture = Capture(
         file,
@@ -102,4 +104,4 @@ def command(
         ),
     )
     _EXPORTERS[format_name]()(capture, output)
-    tell_cuts(capture.cuts)
+    report_cuts(capture.cuts)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from tracer.cli.options import (
-    OutputOptions,
-    output_options,
-    split_commas,
-    target_options,
-    trace_options,
-)
-from tracer.cli.recording import write_option
-from tracer.errors import CheckFailedError, UsageError, ZomtraceError
+from tracer.cli.ending import settle
+from tracer.cli.options import OutputOptions, output_options, target_options, trace_options
+from tracer.cli.record import write_option
+from tracer.cli.value_types import split_commas
+from tracer.errors import UsageError
 
 _COMMANDS = {
     "run": "tracer.cli.run",
@@ -33,16 +29,15 @@ _COMMANDS = {
     "explain": "tracer.cli.explain",
     "doctor": "tracer.cli.doctor",
 }
-_INTERRUPTED = 130
 _EPILOG = """\b
-Exit status: 0 done, 1 a --fail-on or --strict check failed, 2 usage,
-69 this host or the target cannot serve, 70 an error of zomtrace's own,
-77 no privilege.
+Exit status: 0 success, 1 a --fail-on or --strict check failed, 2 usage error,
+69 the host or the target cannot be traced, 70 internal error, 77 missing
+privilege.
 
 \b
 Examples:
-  zomtrace -c web                   then, elsewhere: docker stop web
-  zomtrace stop -c web              the same in one
+  zomtrace -c web                   then, in another terminal: docker stop web
+  zomtrace stop -c web              both in one command
   zomtrace run --stop-after 3 -- ./entrypoint.sh
   zomtrace -c web --json | jq 'select(.signal == "SIGKILL")'
 """
@@ -90,30 +85,21 @@ def cli(
     follow: bool,
     duration_s: float | None,
     min_zombie_s: float,
+    detail: int,
+    source_name: str,
     no_kprobes: bool,
+    show_commands: bool,
     write_path: str | None,
     **output: Any,
 ) -> None:
-    """Trace who killed what in a container, and who leaves zombies.
+    """Find out who killed a container's processes and who failed to reap its zombies.
 
-    `zomtrace -c web` watches until the container ends or Ctrl-C, then reports:
-    which processes got SIGKILL, who sent it and why, which zombies went
-    unreaped and by whose fault.
+    `zomtrace -c web` traces until the container stops or Ctrl-C, then reports
+    which processes were killed, who sent the signals and why, and which
+    process failed to reap each zombie.
     """
     if ctx.invoked_subcommand is not None:
-        named = [*containers, *pidns, *cgroups]
-        if (
-            named
-            or everything
-            or follow
-            or duration_s is not None
-            or write_path is not None
-            or any(value for key, value in output.items() if key != "fail_on" or value)
-        ):
-            raise UsageError(
-                f"options of {ctx.invoked_subcommand} go behind its name",
-                hint=f"zomtrace {ctx.invoked_subcommand} --help lists them",
-            )
+        _refuse_options(ctx, ctx.invoked_subcommand)
         return
     from tracer.cli.watch import watch_targets
 
@@ -125,69 +111,58 @@ def cli(
         follow=follow,
         duration_s=duration_s,
         min_zombie_s=min_zombie_s,
+        detail=detail,
+        source_name=source_name,
         no_kprobes=no_kprobes,
+        show_commands=show_commands,
         write_path=write_path,
         output_options=OutputOptions(**output),
     )
 
 
+def _refuse_options(ctx: click.Context, command: str) -> None:
+    """See that no option was given before a command's name: none would reach it."""
+    given = [
+        max(parameter.opts, key=len)
+        for parameter in ctx.command.get_params(ctx)
+        if ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: options for '{command}' must follow the command name",
+            hint=f"zomtrace {command} --help lists them",
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    sys.exit(settle(lambda: run(arguments)))
+
+
+def run(arguments: Sequence[str] | None = None) -> object:
+    """Run the command line; what goes wrong is raised.
+
+    Raises:
+        ZomtraceError: What the program knows to say about it.
+        KeyboardInterrupt: It was interrupted, twice where once is enough to end.
+    """
     # Events are made by the million, and no cycle among them: to look for any as
     # often as Python does costs a quarter of the whole work.
     gc.set_threshold(200_000, 50, 50)
-    sys.exit(_run(arguments))
-
-
-def _run(arguments: Sequence[str] | None) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     try:
-        result = cli.main(args=arguments, prog_name="zomtrace", standalone_mode=False)
-    except CheckFailedError as error:
-        _complain(error)
-        return error.exit_code
-    except ZomtraceError as error:
-        _complain(error)
-        return error.exit_code
-    except click.exceptions.Abort:
-        return _interrupted()
+        return cli.main(args=arguments, prog_name="zomtrace", standalone_mode=False)
+    except click.exceptions.Abort as error:
+        # click's word for both an interrupt and an unexpected end of a file.
+        raise (error.__cause__ or KeyboardInterrupt()) from None
     except click.ClickException as error:
-        _complain(_usage_error(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        return _interrupted()
-    except BrokenPipeError:
-        # Nobody reads on: not worth a word.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    return result if isinstance(result, int) else 0
-
-
-def _interrupted() -> int:
-    click.echo("zomtrace: interrupted twice: ended without a report", err=True)
-    return _INTERRUPTED
+        raise _usage_error(error) from error
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
     # click prints messages as they are, with whatever the arguments hold.
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "zomtrace"
-    return UsageError(error.format_message(), hint=f"{path} --help tells what there is")
-
-
-def _complain(error: ZomtraceError) -> None:
-    click.echo(f"zomtrace: {_safe(error.message)}", err=True)
-    if error.hint:
-        click.echo(f"  {_safe(error.hint)}", err=True)
-
-
-def _safe(text: str) -> str:
-    # A message names what was asked for, and that may be called anything.
-    from tracer.report.escape import safe_text
-
-    return safe_text(text)
+    return UsageError(error.format_message(), hint=f"{path} --help lists the options")
 
 
 if __name__ == "__main__":

@@ -5,39 +5,59 @@ from __future__ import annotations
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from tracer.cli.options import OutputOptions
-from tracer.cli.outlet import put_outlet_on_stdout
-from tracer.errors import CheckFailedError, OutputError
+from tracer.cli.passed_output import PassedCount, PassedLines
+from tracer.cli.pipe_writer import put_pipe_writer_on_stdout
+from tracer.errors import (
+    CheckFailedError,
+    OutputError,
+    ReaderGoneError,
+    StdoutError,
+    UsageError,
+)
+from tracer.files.outfile import check_new_file, new_file
+from tracer.live.passed import PassedSink
 from tracer.model.annotated import Annotated
 from tracer.model.events import AttachedEvent, DeliverEvent, SignalEvent
 from tracer.model.report import Report
 
 if TYPE_CHECKING:
+    from tracer.live.callbacks import TraceCallbacks
     from tracer.report.live import LiveView
 
 
 _TICK_S = 0.2
 
 
+def print_notice(text: str) -> None:
+    """Print what a trace reports about itself, on stderr."""
+    from tracer.report.escape import safe_text
+
+    click.echo(f"zomtrace: {safe_text(text)}", err=True)
+
+
 class Output:
     """The sink of one trace: live lines or JSON, then the report.
 
-    A closed stdout (``| head -1``) ends the trace, not the program: the report
-    is still written to its file and --fail-on still holds.
+    A stdout that takes no more (``| head -1``, a full disk) ends the trace, not the
+    program: the report is still written to its file. Where its reader is gone,
+    --fail-on still holds; else the exit status says that stdout failed
+    (:mod:`tracer.cli.ending`).
 
     Args:
         options: What to print.
-        min_zombie_s: Zombies shorter than this are ordinary.
+        min_zombie_s: Zombies shorter than this are ignored.
 
     Attributes:
-        on_closed: Called once stdout's reader is gone.
+        on_closed: Called once stdout takes no more.
         while_waiting: Called while stdout's reader may have no room, as long as the
             trace lasts.
+        after_report: Called once the report is out; raises what cut the trace short.
     """
 
     def __init__(self, options: OutputOptions, min_zombie_s: float) -> None:
@@ -47,10 +67,11 @@ class Output:
         self._is_terminal = False
         self._is_closed = False
         self._live: LiveView | None = None
-        self.on_closed: Callable[[], None] = lambda: None
+        self.on_closed: Callable[[], None] | None = None
         self.while_waiting: Callable[[], object] = lambda: None
+        self.after_report: Callable[[], None] = lambda: None
         if options.report_path is not None:
-            _check_writable(Path(options.report_path))
+            _check_report_path(options.report_path)
 
     def start(self) -> None:
         """Import what rendering needs: while the programs compile, it is free."""
@@ -60,12 +81,13 @@ class Output:
             if isinstance(sys.stdout, io.TextIOWrapper):
                 # JSON is UTF-8 whatever the locale says.
                 sys.stdout.reconfigure(encoding="utf-8")
-            put_outlet_on_stdout(self._wait_for_reader)
+            put_pipe_writer_on_stdout(self._wait_for_reader)
             return
+        from tracer.procfs.clock import boot_now_ns
         from tracer.report.live import LiveView
         from tracer.report.terminal import Terminal
 
-        put_outlet_on_stdout(self._wait_for_reader)
+        put_pipe_writer_on_stdout(self._wait_for_reader)
         terminal = Terminal.of(sys.stdout, no_color=self.options.no_color)
         self._is_terminal = terminal.is_terminal
         self._live = LiveView(
@@ -75,6 +97,7 @@ class Output:
             is_terminal=terminal.is_terminal,
             signals=self.options.signals,
             utc_offset_ns=0,
+            boot_clock=boot_now_ns,
             min_zombie_ns=self._min_zombie_ns,
             verbose=self.options.verbose,
         )
@@ -82,16 +105,43 @@ class Output:
     def _wait_for_reader(self) -> None:
         self.while_waiting()
 
-    @property
-    def on_passed(self) -> Callable[[int], object] | None:
-        """Counts lives of which there is nothing to tell; None where all is told."""
-        if self.options.as_json or self.options.verbose:
-            return None
-        return self._count_passed
+    def callbacks(self) -> TraceCallbacks:
+        """Return what a trace calls to print to this output."""
+        from tracer.live.callbacks import TraceCallbacks
 
-    def _count_passed(self, lives: int) -> None:
+        return TraceCallbacks(
+            sinks=(self.sink,),
+            on_starting=self.start,
+            on_idle=self.on_idle,
+            passed_sink=self.passed_sink,
+            on_notice=print_notice,
+        )
+
+    @property
+    def passed_sink(self) -> PassedSink | None:
+        """Shows lifetimes for which the trace makes no events; None where it makes all."""
+        if self.options.verbose:
+            return None
+        if self.options.as_json:
+            return PassedLines(self._write_passed, lambda: self._utc_offset_ns)
+        return PassedCount(self._count_passed)
+
+    def count_also(self, folded_alive: Callable[[], int]) -> None:
+        """Count living processes that no event has mentioned yet."""
         if self._live is not None:
-            self._live.note_passed(lives)
+            self._live.count_also(folded_alive)
+
+    def _count_passed(self, lifetimes: int) -> None:
+        if self._live is not None:
+            self._live.note_passed(lifetimes)
+
+    def _write_passed(self, lines: str) -> None:
+        if self._is_closed:
+            return
+        try:
+            sys.stdout.write(lines)
+        except (ReaderGoneError, StdoutError):
+            self._close_stdout()
 
     def sink(self, annotated: Annotated) -> None:
         """Show one conclusion."""
@@ -104,7 +154,7 @@ class Output:
                 self._live.show(annotated)
             else:
                 self._write_json(annotated)
-        except BrokenPipeError:
+        except (ReaderGoneError, StdoutError):
             self._close_stdout()
 
     def _write_json(self, annotated: Annotated) -> None:
@@ -132,13 +182,15 @@ class Output:
             where only a live view on a terminal would change by itself.
         """
         if self._is_closed:
+            # It may have happened before the action was set.
+            self._report_closed()
             return None
         try:
             if self._live is None:
                 sys.stdout.flush()
                 return None
             self._live.tick()
-        except BrokenPipeError:
+        except (ReaderGoneError, StdoutError):
             self._close_stdout()
             return None
         return _TICK_S if self._is_terminal else None
@@ -149,7 +201,7 @@ class Output:
         if self._live is not None and not self._is_closed:
             try:
                 self._live.close()
-            except BrokenPipeError:
+            except (ReaderGoneError, StdoutError):
                 self._close_stdout()
 
     def finish(self, report: Report) -> None:
@@ -158,17 +210,19 @@ class Output:
         Raises:
             CheckFailedError: --fail-on or --strict found something.
             OutputError: The report file could not be written.
+            OSError: The trace was cut short.
         """
         self.close_live()
         if not self._is_closed:
             try:
                 self._print_report(report)
-            except BrokenPipeError:
+            except (ReaderGoneError, StdoutError):
                 self._close_stdout()
         if self.options.report_path is not None:
             from tracer.report.jsonreport import render_report_file
 
-            _write_atomically(Path(self.options.report_path), render_report_file(report))
+            _write_report(self.options.report_path, render_report_file(report))
+        self.after_report()
         self._check(report)
 
     def _print_report(self, report: Report) -> None:
@@ -179,11 +233,25 @@ class Output:
         else:
             from tracer.report.text import write_report
 
-            write_report(report, sys.stdout, utc=self.options.utc, no_color=self.options.no_color)
+            write_report(
+                report,
+                sys.stdout,
+                utc=self.options.utc,
+                no_color=self.options.no_color,
+                is_brief=self.options.brief,
+            )
         sys.stdout.flush()
 
     def _check(self, report: Report) -> None:
-        found = sorted({f.code for f in report.findings} & self.options.fail_on)
+        named = [f for f in report.findings if f.code in self.options.fail_on]
+        found = sorted({f.code for f in named if f.complete or self.options.strict})
+        unsure = sorted({f.code for f in named} - set(found))
+        if unsure:
+            click.echo(
+                f"zomtrace: --fail-on: {', '.join(unsure)} uncertain because some required"
+                " events were not captured; --strict counts it too",
+                err=True,
+            )
         if found:
             raise CheckFailedError(f"--fail-on: found {', '.join(found)}")
         if self.options.strict and report.lost:
@@ -192,44 +260,35 @@ class Output:
 
     def _close_stdout(self) -> None:
         self._is_closed = True
-        # The interpreter flushes stdout once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        self.on_closed()
+        self._report_closed()
+
+    def _report_closed(self) -> None:
+        on_closed, self.on_closed = self.on_closed, None
+        if on_closed is not None:
+            on_closed()
 
 
-def _check_writable(path: Path) -> None:
-    directory = path.parent
-    if not directory.is_dir():
-        raise OutputError(f"{path}: {directory} is not a directory", hint="make it first")
-    if path.is_dir():
-        raise OutputError(f"{path} is a directory", hint="name a file in it")
-    if not os.access(directory, os.W_OK):
-        raise OutputError(f"{path}: no permission to write in {directory}")
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    if path.exists() and not path.is_file():
-        # /dev/stdout, a FIFO: nothing to replace.
-        _write_plainly(path, text)
-        return
-    name = None
+def _check_report_path(path: str) -> None:
+    """See before the trace that its report can be written after it."""
+    if not path:
+        raise UsageError("--report is empty", hint="name a file")
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            name = file.name
-            file.write(text)
-        os.replace(name, path)
-    except OSError as error:
-        if name is not None:
-            Path(name).unlink(missing_ok=True)
+        check_new_file(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        directory = os.path.dirname(path)
         raise OutputError(
-            f"{path}: {error.strerror}", hint="the report was printed, but not written to the file"
+            f"{path}: {directory} is not a directory", hint="create it first"
         ) from error
-
-
-def _write_plainly(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}") from error
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _write_report(path: str, text: str) -> None:
+    try:
+        with new_file(path) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written: {error.strerror}",
+            hint="the report was printed, but not written to the file",
+        ) from error

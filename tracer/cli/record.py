@@ -1,20 +1,28 @@
-"""``zomtrace record``."""
+"""``zomtrace record``, and ``-w FILE`` with any live trace."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tracer.cli.options import (
-    Seconds,
     check_follow,
-    split_commas,
+    choose_source,
     target_options,
     trace_options,
+    verbose_option,
 )
+from tracer.cli.value_types import Seconds, split_commas
 from tracer.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from tracer.live.recorder import Recorder
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _SIZE = re.compile(r"(\d{1,12})\s*(k|m|g|t)i?b?", re.ASCII | re.IGNORECASE)
 _UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -39,14 +47,54 @@ class Rotation(click.ParamType[tuple[int | None, float | None]]):
         if match is not None and not re.fullmatch(r"\d+m", text):
             size = int(match[1]) * _UNITS[match[2].lower()]
             if size < _MIN_ROTATE_BYTES:
-                self.fail(f"{value!r} is less than the least size, 100kB", param, ctx)
+                self.fail(f"{value!r} is below the minimum size, 100kB", param, ctx)
             return size, None
         if not text[-1:].isalpha():
             self.fail(f"{value!r} has no unit: write 100MB, or 1h", param, ctx)
         seconds = Seconds().convert(text, param, ctx)
         if seconds < _MIN_ROTATE_S:
-            self.fail(f"{value!r} is less than the least time, 1s", param, ctx)
+            self.fail(f"{value!r} is below the minimum time, 1s", param, ctx)
         return None, seconds
+
+
+def write_option(function: F) -> F:
+    """Add ``-w/--write``."""
+    return click.option(
+        "-w",
+        "--write",
+        "write_path",
+        metavar="FILE",
+        help="Record a capture to FILE for zomtrace report, why and export.",
+    )(function)
+
+
+@contextmanager
+def recording(
+    write_path: str | None, min_zombie_s: float, detail: int
+) -> Iterator[Recorder | None]:
+    """Return the recorder of a trace that is to be written, else None.
+
+    The trace goes on when the file cannot be written any more; that it could not
+    is raised at the end.
+
+    Raises:
+        OutputError: The file's directory is not there, or the file could not be
+            written to its end.
+    """
+    if write_path is None:
+        yield None
+        return
+    from tracer.live.recorder import Recorder, RecordOptions
+
+    recorder = Recorder(RecordOptions(write_path), int(min_zombie_s * 1e9), _print_failure, detail)
+    try:
+        yield recorder
+    finally:
+        recorder.finish()
+
+
+def _print_failure(error: OutputError) -> None:
+    click.echo(f"zomtrace: {error.message}; tracing continues", err=True)
 
 
 @click.command("record")
@@ -57,20 +105,21 @@ class Rotation(click.ParamType[tuple[int | None, float | None]]):
     "write_path",
     metavar="FILE_OR_DIR",
     required=True,
-    help="Where to: a file, or a directory (existing, or with a slash at the end).",
+    help="Capture to write: a file, or a directory (existing, or with a trailing slash).",
 )
 @click.option(
     "--rotate",
     type=Rotation(),
-    help="Begin another file at this size (100MB) or age (1h).",
+    help="Start a new file at this size (100MB) or age (1h).",
 )
 @click.option(
     "--keep",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Keep the newest N files of this host in the directory.",
+    help="Keep only the newest N files of this host in the directory.",
 )
 @trace_options
+@verbose_option
 def command(
     containers: tuple[str, ...],
     pidns: tuple[str, ...],
@@ -82,23 +131,30 @@ def command(
     keep: int | None,
     duration_s: float | None,
     min_zombie_s: float,
+    detail: int,
+    source_name: str,
     no_kprobes: bool,
+    show_commands: bool,
 ) -> None:
-    """Keep a trace in a file and conclude nothing yet.
+    """Record a trace without analysing it.
 
-    It runs until the containers end, Ctrl-C, SIGTERM or -d. Each file can be read
-    by itself, also while it is written: zomtrace report FILE, zomtrace why FILE,
-    zomtrace export FILE.
+    Recording ends when the containers exit, on Ctrl-C or SIGTERM, or when the time given with -d
+    has passed. Each file can be read on its own, even while it is being written: zomtrace report
+    FILE, zomtrace why FILE, zomtrace export FILE.
     """
+    from tracer.cli.output import print_notice
+    from tracer.live.callbacks import TraceCallbacks
+    from tracer.live.recorder import Recorder, RecordOptions
+    from tracer.live.targets import TargetOptions
+    from tracer.live.trace import Trace
+    from tracer.live.trace_options import TraceOptions
+    from tracer.live.watch import watch
     from tracer.report.escape import safe_text
-    from tracer.session.recorder import Recorder, RecordOptions
-    from tracer.session.targets import TargetOptions
-    from tracer.session.trace import Trace, TraceOptions
-    from tracer.session.watch import watch
 
-    check_follow(follow, containers)
+    check_follow(follow, containers, cgroups)
+    source_options = choose_source(source_name, no_kprobes)
     if keep is not None and rotate is None:
-        raise UsageError("--keep N is about the files --rotate makes", hint="add --rotate 100MB")
+        raise UsageError("--keep requires --rotate", hint="add --rotate 100MB")
     rotate_bytes, rotate_s = rotate or (None, None)
     ends: list[Trace] = []
 
@@ -107,13 +163,19 @@ def command(
             trace.end("the capture cannot be written")
 
     recorder = Recorder(
-        RecordOptions(write_path, rotate_bytes, rotate_s, keep), int(min_zombie_s * 1e9), fail
+        RecordOptions(write_path, rotate_bytes, rotate_s, keep),
+        int(min_zombie_s * 1e9),
+        fail,
+        detail,
     )
 
     def attached(trace: Trace) -> None:
         ends.append(trace)
         click.echo(
-            f"zomtrace: recording {trace.target.description} to {write_path}; Ctrl-C ends it",
+            safe_text(
+                f"zomtrace: recording {trace.target.description} to {write_path};"
+                " press Ctrl-C to stop"
+            ),
             err=True,
         )
 
@@ -122,23 +184,26 @@ def command(
             TargetOptions(split_commas(containers), pidns, cgroups, everything),
             TraceOptions(
                 min_zombie_ns=int(min_zombie_s * 1e9),
+                detail=detail,
                 duration_s=duration_s,
                 # A whole host is kept as it comes; a container is small, and what
                 # bears witness to it is asked as its events are understood.
                 conclude=not everything,
+                show_commands=show_commands,
             ),
-            (),
-            recorder=recorder,
+            TraceCallbacks(on_notice=print_notice),
             on_attached=attached,
-            allow_kprobes=not no_kprobes,
+            recorder=recorder,
+            source_options=source_options,
             follow=follow,
-            on_notice=lambda text: click.echo(f"zomtrace: {safe_text(text)}", err=True),
         )
     finally:
         recorder.close()
         if recorder.paths:
             click.echo(f"zomtrace: {_summary(recorder.records, recorder.bytes)}", err=True)
     recorder.finish()
+    for trace in ends:
+        trace.raise_shortage()
 
 
 def _summary(records: int, size: int) -> str:

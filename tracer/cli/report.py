@@ -7,30 +7,30 @@ from typing import Any
 
 import click
 
-from tracer.cli.capture_options import (
-    open_replay,
-    selection_options,
-    tell_cuts,
-)
-from tracer.cli.options import OutputOptions, Seconds, output_options
+from tracer.cli.capture import open_replay, report_cuts
+from tracer.cli.options import OutputOptions, detail_option, output_options, selection_options
 from tracer.cli.output import Output
+from tracer.cli.value_types import NamedPath, Seconds
 
 
 @click.command("report")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=NamedPath())
 @selection_options
 @click.option(
     "--since",
     metavar="TIME",
-    help="Leave out what was over before: 10:46, 2026-11-22T10:46:48Z, +5s, -1m.",
+    help="Omit everything that ended before this time: 10:46, 2026-11-22T10:46:48Z, +5s, -1m.",
 )
-@click.option("--until", metavar="TIME", help="End there; written as --since is.")
+@click.option(
+    "--until", metavar="TIME", help="Omit everything after this time; same format as --since."
+)
 @click.option(
     "--min-zombie",
     "min_zombie_s",
     type=Seconds(),
-    help="Zombies shorter than this are ordinary; by default what the trace was told.",
+    help="Ignore zombies reaped within this time. Default: as in the trace.",
 )
+@detail_option(None)
 @output_options
 def command(
     file: Path,
@@ -39,13 +39,14 @@ def command(
     since: str | None,
     until: str | None,
     min_zombie_s: float | None,
+    detail: int | None,
     **output: Any,
 ) -> None:
-    """Report from a capture what the live trace reported.
+    """Regenerate the report from a capture.
 
-    FILE is what -w or zomtrace record wrote, or a directory of it. No privilege
-    is needed, and no BPF. +5s counts from the trace's begin, -1m back from now,
-    10:46 is on the day the trace began.
+    FILE is a capture written by -w or zomtrace record, or a directory of them.
+    No privileges and no BPF are needed. +5s counts from the start of the trace,
+    -1m back from now; 10:46 is on the day the trace began.
     """
     options = OutputOptions(**output)
     out = Output(options, min_zombie_s or 0.0)
@@ -57,7 +58,8 @@ def command(
         until=until,
         utc=options.utc,
         min_zombie_s=min_zombie_s,
+        detail=detail,
     )
     report = replay.conclude()
-    tell_cuts(replay.cuts)
+    report_cuts(replay.cuts)
     out.finish(report)

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.cli.options import OutputOptions, Seconds, SignalName, output_options, trace_options
+from tracer.cli.options import OutputOptions, choose_source, output_options, trace_options
 from tracer.cli.output import Output
-from tracer.cli.recording import recording, write_option
+from tracer.cli.record import recording, write_option
+from tracer.cli.value_types import Seconds, SignalName
 
 if TYPE_CHECKING:
-    from tracer.session.trace import Trace
+    from tracer.live.trace import Trace
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
 @click.option(
-    "--stop-after", "stop_after_s", type=Seconds(), help="Stop the command so long after its start."
+    "--stop-after",
+    "stop_after_s",
+    type=Seconds(),
+    help="Stop the command this long after its start.",
 )
 @click.option(
     "--stop-signal",
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     type=SignalName(),
     default="TERM",
     show_default=True,
-    help="The signal a stop begins with.",
+    help="Stop signal to send.",
 )
 @click.option(
     "--grace",
@@ -33,13 +37,13 @@ if TYPE_CHECKING:
     type=Seconds(),
     default=10.0,
     show_default=True,
-    help="From the stop signal to SIGKILL.",
+    help="Time from the stop signal to SIGKILL.",
 )
 @click.option(
     "--init",
     "with_init",
     is_flag=True,
-    help="Put an init (tini) in front as PID 1, as docker run --init does.",
+    help="Run an init (tini) as PID 1, as docker run --init does.",
 )
 @trace_options
 @write_option
@@ -53,27 +57,34 @@ def command(
     with_init: bool,
     duration_s: float | None,
     min_zombie_s: float,
+    detail: int,
+    source_name: str,
     no_kprobes: bool,
+    show_commands: bool,
     write_path: str | None,
     **output: Any,
 ) -> None:
-    """Run CMD as PID 1 of a new PID namespace, traced from birth.
+    """Run CMD as PID 1 of a new PID namespace, traced from its start.
 
-    It is stopped as a container runtime would: the stop signal, the grace,
-    SIGKILL. Ctrl-C begins the stop. No container engine is needed. What CMD
-    prints goes to stderr.
+    It is stopped as a container runtime would: the stop signal, the grace
+    period, SIGKILL. Ctrl-C begins the stop. No container engine is needed. The
+    output of CMD goes to stderr.
     """
-    from tracer.session.runner import RunOptions, run_command
-    from tracer.session.trace import TraceOptions
+    from tracer.live.run import RunOptions, run_command
+    from tracer.live.trace_options import TraceOptions
 
-    out = Output(OutputOptions(**output), min_zombie_s)
+    options = OutputOptions(**output)
+    source_options = choose_source(source_name, no_kprobes, options.fail_on)
+    out = Output(options, min_zombie_s)
 
     def stop_when_closed(_workload: object, trace: Trace, stop: Callable[[], None]) -> None:
-        # A command that nobody watches any more is stopped, as by Ctrl-C.
+        # A command without anyone watching is stopped, as by Ctrl-C.
         out.on_closed = stop
+        out.after_report = trace.raise_shortage
         out.while_waiting = trace.keep_up
+        out.count_also(lambda: trace.folded_alive)
 
-    with recording(write_path, min_zombie_s) as recorder:
+    with recording(write_path, min_zombie_s, detail) as recorder:
         try:
             report = run_command(
                 command,
@@ -83,12 +94,16 @@ def command(
                     grace_s=grace_s,
                     with_init=with_init,
                 ),
-                TraceOptions(min_zombie_ns=int(min_zombie_s * 1e9), duration_s=duration_s),
-                [out.sink],
-                on_starting=out.start,
-                on_idle=out.on_idle,
+                TraceOptions(
+                    min_zombie_ns=int(min_zombie_s * 1e9),
+                    duration_s=duration_s,
+                    detail=detail,
+                    show_commands=show_commands,
+                    fold=not out.options.verbose,
+                ),
+                out.callbacks(),
                 on_held=stop_when_closed,
-                allow_kprobes=not no_kprobes,
+                source_options=source_options,
                 recorder=recorder,
             )
         finally:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import click
 
-from tracer.cli.options import OutputOptions, check_follow
+from tracer.cli.ending import report_unseen
+from tracer.cli.options import OutputOptions, check_follow, choose_source
 from tracer.cli.output import Output
-from tracer.cli.recording import recording
-from tracer.session.targets import TargetOptions
-from tracer.session.trace import Trace, TraceOptions
-from tracer.session.watch import watch
+from tracer.cli.record import recording
+from tracer.live.targets import TargetOptions
+from tracer.live.trace import Trace
+from tracer.live.trace_options import TraceOptions
+from tracer.live.watch import watch
 
 
 def watch_targets(
@@ -23,41 +25,48 @@ def watch_targets(
     follow: bool,
     duration_s: float | None,
     min_zombie_s: float,
+    detail: int,
+    source_name: str,
     no_kprobes: bool,
+    show_commands: bool,
     write_path: str | None,
     output_options: OutputOptions,
 ) -> None:
     """Watch targets and report."""
     from tracer.report.escape import safe_text
 
-    check_follow(follow, containers)
+    check_follow(follow, containers, cgroups)
+    source_options = choose_source(source_name, no_kprobes, output_options.fail_on)
 
     output = Output(output_options, min_zombie_s)
 
     def attached(trace: Trace) -> None:
         output.on_closed = lambda: trace.end("output closed")
+        output.after_report = trace.raise_shortage
         output.while_waiting = trace.keep_up
+        output.count_also(lambda: trace.folded_alive)
         click.echo(
-            f"zomtrace: tracing {safe_text(trace.target.description)}; Ctrl-C ends it", err=True
+            f"zomtrace: tracing {safe_text(trace.target.description)}; press Ctrl-C to stop",
+            err=True,
         )
+        report_unseen()
 
-    with recording(write_path, min_zombie_s) as recorder:
+    with recording(write_path, min_zombie_s, detail) as recorder:
         try:
             report = watch(
                 TargetOptions(containers, pidns, cgroups, everything),
                 TraceOptions(
                     min_zombie_ns=int(min_zombie_s * 1e9),
+                    detail=detail,
                     duration_s=duration_s,
+                    show_commands=show_commands,
+                    fold=not output_options.verbose,
                 ),
-                [output.sink],
-                on_idle=output.on_idle,
-                on_starting=output.start,
+                output.callbacks(),
                 on_attached=attached,
-                allow_kprobes=not no_kprobes,
+                source_options=source_options,
                 recorder=recorder,
-                on_passed=output.on_passed,
                 follow=follow,
-                on_notice=lambda text: click.echo(f"zomtrace: {safe_text(text)}", err=True),
             )
         finally:
             output.close_live()

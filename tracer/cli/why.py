@@ -8,23 +8,25 @@ from pathlib import Path
 
 import click
 
-from tracer.cli.capture_options import open_replay, selection_options, tell_cuts
-from tracer.cli.options import split_commas
+from tracer.cli.capture import open_replay, report_cuts
+from tracer.cli.options import selection_options, verbose_option
+from tracer.cli.value_types import NamedPath, split_commas
 
 
 @click.command("why")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=NamedPath())
 @selection_options
 @click.option(
     "--pid",
     "pid",
     type=click.IntRange(min=1),
     metavar="PID",
-    help="The process: its pid on the host or, failing that, in its container.",
+    help="Process to explain: its host pid or, failing that, its pid in the container.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--utc", is_flag=True, help="Show times in UTC, not local time.")
-@click.option("--no-color", is_flag=True, help="Never colour (also: NO_COLOR).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--utc", is_flag=True, help="Show times in UTC instead of local time.")
+@click.option("--no-color", is_flag=True, help="Disable colours (also: NO_COLOR).")
+@verbose_option
 def command(
     file: Path,
     containers: tuple[str, ...],
@@ -34,19 +36,19 @@ def command(
     utc: bool,
     no_color: bool,
 ) -> None:
-    """Tell why something ended, link by link, from a capture.
+    """Explain step by step, from a capture, why a container or process exited.
 
-    Without a name: the one stop that FILE holds, else the one process in it that
-    died by a signal.
+    Without -c, --pidns or --pid, explains the only stop in FILE or, if there is none,
+    the only process that died of a signal.
     """
+    from tracer.replay.why import explain
     from tracer.report.jsonobject import dump_object
     from tracer.report.terminal import Terminal, write_page
     from tracer.report.why_text import why_page, why_to_json
-    from tracer.session.why import explain
 
-    replay = open_replay(file, containers, pidns)
+    replay = open_replay(file, containers, pidns, unfolded=True)
     why = explain(replay, pid=pid, name=", ".join(split_commas(containers)) or None)
-    tell_cuts(replay.cuts)
+    report_cuts(replay.cuts)
     utc_offset_ns = replay.header.utc_offset_ns
     if as_json:
         if isinstance(sys.stdout, io.TextIOWrapper):

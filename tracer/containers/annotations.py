@@ -13,10 +13,10 @@ _KUBERNETES = "io.kubernetes."
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What annotations tell of a container.
+    """What annotations say of a container.
 
     Args:
-        runtime: ``cri``, ``podman``, ``containerd`` (nerdctl), or None: nobody's.
+        runtime: ``cri``, ``podman``, ``containerd`` (nerdctl), or None: unknown.
         names: What people may call it.
         pod: Kubernetes namespace/name, or None.
         stop_signo: The configured stop signal, or None.
@@ -31,7 +31,7 @@ class Owner:
 
 
 def read_owner(annotations: Mapping[str, str]) -> Owner:
-    """Tell whose container this is.
+    """Find out which runtime's container this is.
 
     Source:
         containerd's CRI plugin (``io.kubernetes.cri.*``), CRI-O and podman
@@ -71,7 +71,7 @@ def read_owner(annotations: Mapping[str, str]) -> Owner:
 
 
 def read_labels(labels: Mapping[str, str]) -> Owner:
-    """Tell the same of a Docker container's labels, which cri-dockerd and dockershim set."""
+    """Find out the same from a Docker container's labels, which cri-dockerd and dockershim set."""
     if f"{_KUBERNETES}docker.type" not in labels:
         return Owner(None)
     return _kubernetes(
@@ -92,7 +92,7 @@ def _kubernetes(
     stop_signo: int | None,
 ) -> Owner:
     namespace, pod_name = (annotations.get(key) for key in pod)
-    # A pod's sandbox is nobody's container by name, or each pod would have two.
+    # A pod's sandbox gets no container name, or each pod would have two.
     is_sandbox = annotations.get(kind) in ("sandbox", "podsandbox")
     container_name = annotations.get(name)
     return Owner(

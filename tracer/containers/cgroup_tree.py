@@ -1,17 +1,19 @@
-"""A container's part of the cgroup tree: its top, and what lies below."""
+"""A container's part of the cgroup tree: its top cgroup and those below."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tracer.containers.cgroup import CgroupDirectory
 from tracer.containers.found import is_generated_id
+from tracer.procfs.cgroup import CgroupDirectory, every_directory
+from tracer.trust.walk import is_trusted_uid
 
 _MOST = 1024
-"""Cgroups of one container: as many as the kernel side can be told of."""
+"""Cgroups of one container: as many as the kernel side has room for."""
 
 
 def top_of(cgroup: CgroupDirectory, container_id: str) -> CgroupDirectory:
@@ -35,6 +37,36 @@ def top_of(cgroup: CgroupDirectory, container_id: str) -> CgroupDirectory:
                 # It is going away, and with it the container.
                 return cgroup
     return cgroup
+
+
+def is_named_by_root(raw_cgroup: bytes, container_id: str) -> bool:
+    """Whether a process is in a cgroup that root named after a container.
+
+    A user with a delegated cgroup chooses the names below it, even those of other containers.
+    Where no cgroup file system is mounted the name alone has to do.
+
+    Args:
+        raw_cgroup: The process's ``/proc/PID/cgroup``.
+        container_id: The container's id.
+    """
+    if os.fsencode(container_id) not in raw_cgroup:
+        return False
+    is_mounted = False
+    for innermost in every_directory(raw_cgroup):
+        is_mounted = True
+        for directory in (innermost, *innermost.parents):
+            if _is_named(directory.name, container_id):
+                with suppress(OSError):
+                    if is_trusted_uid(directory.parent.stat().st_uid):
+                        return True
+    return not is_mounted
+
+
+def _is_named(name: str, container_id: str) -> bool:
+    # systemd's scopes: docker-ID.scope, cri-containerd-ID.scope, default-NAME.scope.
+    base = name.removesuffix(".scope")
+    is_whole = base == container_id or base.endswith(f"-{container_id}")
+    return is_whole or (is_generated_id(container_id) and container_id in name)
 
 
 def ids_below(cgroup: CgroupDirectory) -> frozenset[int]:

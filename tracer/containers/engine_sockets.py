@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -10,9 +11,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tracer.containers.found import UnreachableEngine
+from tracer.trust.walk import walk
 
+LISTING_TIMEOUT_S = 1.0
+"""An engine that takes longer to say what runs does not answer, for a tracer."""
 _CONNECT_TIMEOUT_S = 1.0
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts that are this one."""
+_TCP_LISTEN = "0A"
+_UCRED = struct.Struct("3i")
 
 
 def probe_engines(
@@ -21,7 +28,7 @@ def probe_engines(
     """Connect to each engine there may be.
 
     Args:
-        docker_host: ``DOCKER_HOST``; it must be there, as somebody asked for it.
+        docker_host: ``DOCKER_HOST``; it must be there, as the user asked for it.
         sockets: Those that may be missing.
 
     Returns:
@@ -47,6 +54,32 @@ def probe_engines(
     return listening, unreachable
 
 
+def peer(connected: socket.socket) -> tuple[int, int]:
+    """The pid and uid of the process that called listen(2) on the connected socket."""
+    raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, _ = _UCRED.unpack(raw)
+    # -1 is a uid that our user namespace does not know.
+    return pid, uid & 0xFFFFFFFF
+
+
+def listener_uid(connected: socket.socket) -> int:
+    """The uid of :func:`peer`."""
+    return peer(connected)[1]
+
+
+def listeners(port: int) -> list[int]:
+    """The uids of the sockets that listen on a TCP port of this host."""
+    uids = []
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
+            next(file)
+            for line in file:
+                _, local, _, state, _, _, _, uid, *_ = line.split()
+                if state == _TCP_LISTEN and int(local.rpartition(":")[2], 16) == port:
+                    uids.append(int(uid))
+    return uids
+
+
 def _probe(address: str, *, is_demanded: bool) -> UnreachableEngine | None:
     if address.startswith("unix://"):
         return _probe_unix(address, is_demanded=is_demanded)
@@ -56,9 +89,11 @@ def _probe(address: str, *, is_demanded: bool) -> UnreachableEngine | None:
         return UnreachableEngine(address, str(error), "set DOCKER_HOST to unix:///path/to/socket")
     if parts.scheme not in ("tcp", "http", "https", "ssh"):
         return UnreachableEngine(
-            address, "no address of this kind is known", "set DOCKER_HOST to unix:///path/to/socket"
+            address,
+            "this kind of address is not supported",
+            "set DOCKER_HOST to unix:///path/to/socket",
         )
-    if parts.scheme != "ssh" and parts.hostname in _LOOPBACK:
+    if parts.scheme != "ssh" and parts.hostname in LOOPBACK:
         return None
     return UnreachableEngine(
         address,
@@ -72,14 +107,16 @@ def _probe_unix(address: str, *, is_demanded: bool) -> UnreachableEngine | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_CONNECT_TIMEOUT_S)
         try:
-            client.connect(path)
+            # Through the descriptor: the owner of a directory can place a link there meanwhile.
+            with walk(path) as found:
+                client.connect(found.open_path)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not is_demanded:
                 return UnreachableEngine(address, "")
             return UnreachableEngine(address, _reason(error), _hint(error))
-        # struct ucred; pid 0 is a process outside our PID namespace.
-        raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    if struct.unpack("3i", raw)[0] == 0:
+        # 0 is a process outside our PID namespace.
+        listener_pid = peer(client)[0]
+    if listener_pid == 0:
         return UnreachableEngine(
             address,
             "it runs outside this PID namespace, so its pids mean nothing here",
@@ -90,13 +127,13 @@ def _probe_unix(address: str, *, is_demanded: bool) -> UnreachableEngine | None:
 
 def _reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
-        return "it accepts no connection"
+        return "it does not accept connections"
     return error.strerror or str(error)
 
 
 def _hint(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
-        return "run zomtrace as root"
+        return "run as root, in the group of the socket, or with CAP_DAC_OVERRIDE"
     if error.errno == errno.ENOENT:
-        return "see whether DOCKER_HOST names the right socket, and whether the engine runs"
-    return "start the engine, or unset DOCKER_HOST if it is not the one you mean"
+        return "check whether DOCKER_HOST names the right socket and the engine is running"
+    return "start the engine, or unset DOCKER_HOST if you mean another one"

@@ -6,10 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 
-from tracer.containers.cgroup import find_cgroup
+from tracer.containers.access import lacks
 from tracer.containers.init_process import InitProcess
 from tracer.errors import PrivilegeError, TargetNotFoundError, UsageError
+from tracer.model.rights import SEE_PROCESSES
 from tracer.model.target import Container
+from tracer.procfs.cgroup import find_cgroup
+from tracer.procfs.patience import NoAnswerError
+from tracer.procfs.status import is_ns_init
 
 RUNTIME = "pidns"
 """What :class:`Container` says of a namespace that was named by its number."""
@@ -25,7 +29,7 @@ def parse_pidns(text: str) -> int:
     match = re.fullmatch(r"(?:pid:\[)?(\d{1,10})\]?", text.strip(), re.ASCII)
     if match is None or text.strip().startswith("pid:") != text.strip().endswith("]"):
         raise UsageError(
-            f"{text!r} is no PID namespace",
+            f"{text!r} is not a PID namespace",
             hint="give the number that `readlink /proc/PID/ns/pid` prints",
         )
     return int(match[1])
@@ -43,8 +47,8 @@ def resolve_pidns(inum: int) -> Container:
         PrivilegeError: Namespaces of other processes are kept from us.
     """
     others: dict[int, str] = {}
-    members = refused = 0
-    for process in _iter_processes():
+    members = refused = silent = 0
+    for process in _inits_first():
         try:
             found_inum = process.pidns_inum()
             status = process.status()
@@ -53,8 +57,10 @@ def resolve_pidns(inum: int) -> Container:
                     others.setdefault(found_inum, status.comm)
                 continue
             members += 1
-            if status.is_ns_init and not status.is_zombie:
+            if status.is_ns_init and not status.is_over:
                 return _container(process, inum)
+        except NoAnswerError:
+            silent += 1
         except (FileNotFoundError, ProcessLookupError):
             continue
         except PermissionError:
@@ -62,18 +68,26 @@ def resolve_pidns(inum: int) -> Container:
     listed = ", ".join(f"{other} ({comm})" for other, comm in list(others.items())[:_LISTED])
     if members:
         raise TargetNotFoundError(
-            f"PID namespace {inum} is ending: its init is gone, {members} of its processes are not"
+            f"PID namespace {inum} is being torn down: its init has exited,"
+            f" {members} of its processes remain"
         )
-    # Root is refused too, by the odd process with capabilities root was not left.
-    if refused and os.geteuid() != 0:
+    if silent:
+        raise TargetNotFoundError(
+            f"cannot tell whether PID namespace {inum} exists: /proc does not respond for"
+            f" {silent} processes",
+            hint="terminate the processes on which `ps` hangs, or trace the whole host with --all",
+        )
+    # A container's root may be without it too.
+    lacking = lacks(SEE_PROCESSES)
+    if refused and lacking:
         raise PrivilegeError(
-            f"cannot see whether PID namespace {inum} is there: {refused} processes keep theirs "
-            "from us",
-            hint="run zomtrace as root",
+            f"cannot tell whether PID namespace {inum} exists: the namespaces of {refused}"
+            f" processes cannot be read, {lacking} is missing",
+            hint=f"run as root, or with {lacking}",
         )
     raise TargetNotFoundError(
         f"no process is in PID namespace {inum}",
-        hint=f"there are: {listed}" if listed else None,
+        hint=f"existing PID namespaces: {listed}" if listed else None,
     )
 
 
@@ -91,7 +105,21 @@ def _container(init: InitProcess, inum: int) -> Container:
         cgroup_path=cgroup.path if cgroup else None,
         cgroup_id=cgroup.id if cgroup else None,
         cgroup_hierarchy=cgroup.hierarchy if cgroup else None,
+        namespace_uid=init.namespace_uid(),
     )
+
+
+def _inits_first() -> Iterator[InitProcess]:
+    # How often one is not answered is bounded: members that do not answer must not
+    # use that up before their inits are asked.
+    for want_init in (True, False):
+        for process in _iter_processes():
+            try:
+                is_init = is_ns_init(process.read("status"))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if is_init == want_init:
+                yield process
 
 
 def _iter_processes() -> Iterator[InitProcess]:

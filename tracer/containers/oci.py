@@ -2,81 +2,111 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tracer.containers.annotations import read_owner
 from tracer.containers.found import FoundContainer, is_generated_id
+from tracer.containers.paths import OciRoot
 from tracer.containers.state_files import (
+    PID_MAX,
+    Accounts,
+    StateDirectory,
+    get_list,
     get_number,
     get_object,
     get_strings,
-    list_directory,
-    read_json,
+    open_state,
+    open_state_of,
 )
 
-_NS_GET_OWNER_UID = 0xB704
-"""ioctl of linux/nsfs.h: who made a user namespace."""
+_LONGEST_PATH = 1024
 _PODMAN_STORE_SUFFIX = "-containers"
 
 
-def find_oci_containers(root: Path, owner_uid: int = 0) -> list[FoundContainer]:
+def find_oci_containers(root: OciRoot, accounts: Accounts) -> list[FoundContainer]:
     """List the containers of one state directory.
 
     Args:
         root: ``/run/runc``, ``/run/crun``, ``/run/user/1000/crun``, ...
-        owner_uid: Whose directory it is. What another user than root writes
-            there is believed of that user's own containers only.
+        accounts: What reading it is charged to.
+
+    Returns:
+        What is written there; whether it is true of a process of that directory's
+        owner is for :mod:`tracer.containers.init_process` to see.
 
     Source:
         runc ``ROOT/ID/state.json``, crun ``ROOT/ID/status``.
     """
+    directory = open_state(root.path, accounts, owner_uid=root.owner_uid)
+    if directory is None:
+        return []
     found = []
-    for name in list_directory(root):
-        container = _read_runc(root, name) or _read_crun(root, name)
-        if container is not None and _may_speak_for(owner_uid, container.init_host_pid):
-            found.append(container)
+    with directory:
+        for name in directory.names():
+            state = directory.enter(name)
+            if state is None:
+                continue
+            with state:
+                container = _read_runc(root.path, name, state, accounts) or _read_crun(
+                    root.path, name, state, accounts
+                )
+            if container is not None:
+                found.append(container)
     return found
 
 
-def _read_runc(root: Path, name: str) -> FoundContainer | None:
-    state = read_json(root / name / "state.json")
+def _read_runc(
+    root: Path, name: str, directory: StateDirectory, accounts: Accounts
+) -> FoundContainer | None:
+    state = directory.read_json("state.json")
     if not isinstance(state, dict):
         return None
-    labels = get_object(state, "config").get("labels")
-    pairs = [label.partition("=") for label in labels or () if isinstance(label, str)]
+    labels = get_list(get_object(state, "config"), "labels")
+    pairs = [label.partition("=") for label in labels if isinstance(label, str)]
     annotations = {key: value for key, _, value in pairs}
     return _found(
         root,
         name,
         "runc",
         annotations,
+        accounts,
+        owner_uid=directory.owner_uid,
         bundle=annotations.get("bundle"),
-        pid=get_number(state, "init_process_pid"),
+        pid=get_number(state, "init_process_pid", most=PID_MAX),
         start_ticks=get_number(state, "init_process_start"),
     )
 
 
-def _read_crun(root: Path, name: str) -> FoundContainer | None:
-    status = read_json(root / name / "status")
+def _read_crun(
+    root: Path, name: str, directory: StateDirectory, accounts: Accounts
+) -> FoundContainer | None:
+    status = directory.read_json("status")
     if not isinstance(status, dict):
         return None
     bundle = status.get("bundle")
-    config = read_json(root / name / "config.json")
+    config = directory.read_json("config.json")
     if config is None and isinstance(bundle, str):
-        config = read_json(Path(bundle) / "config.json")
+        config = _read_config(bundle, accounts, directory.owner_uid)
     return _found(
         root,
         name,
         "crun",
         get_strings(get_object(config, "annotations")),
+        accounts,
+        owner_uid=directory.owner_uid,
         bundle=bundle if isinstance(bundle, str) else None,
-        pid=get_number(status, "pid"),
+        pid=get_number(status, "pid", most=PID_MAX),
         start_ticks=get_number(status, "process-start-time"),
     )
+
+
+def _read_config(bundle: str, accounts: Accounts, owner_uid: int | None) -> object:
+    directory = open_state_of(bundle, accounts, owner_uid)
+    if directory is None:
+        return None
+    with directory:
+        return directory.read_json("config.json")
 
 
 def _found(
@@ -84,7 +114,9 @@ def _found(
     name: str,
     runtime: str,
     annotations: Mapping[str, str],
+    accounts: Accounts,
     *,
+    owner_uid: int | None,
     bundle: str | None,
     pid: int | None,
     start_ticks: int | None,
@@ -92,17 +124,21 @@ def _found(
     owner = read_owner(annotations)
     address = str(root)
     names = owner.names
-    if owner.runtime == "podman" and bundle is not None:
+    manager = owner.runtime
+    if manager == "podman" and (bundle is None or not _is_plain_path(bundle)):
+        # podman itself says where its storage is.
+        manager = None
+    elif manager == "podman" and bundle is not None:
         # STORAGE/overlay-containers/ID/userdata
         store = Path(bundle).parent.parent
-        names = _podman_names(store).get(name, ())
+        names = _podman_names(store, accounts, owner_uid).get(name, ())
         address = str(store.parent)
     if not names and not is_generated_id(name):
         names = (name,)
     return FoundContainer(
         id=name,
         names=names,
-        runtime=owner.runtime or runtime,
+        runtime=manager or runtime,
         engine_address=address,
         state="running" if pid else "stopped",
         init_host_pid=pid,
@@ -110,15 +146,25 @@ def _found(
         stop_signo=owner.stop_signo,
         stop_timeout_s=owner.stop_timeout_s,
         pod=owner.pod,
+        owner_uid=owner_uid,
     )
 
 
-def find_stopped_podman(storage: Path) -> list[FoundContainer]:
+def _is_plain_path(text: str) -> bool:
+    return len(text) <= _LONGEST_PATH and text.startswith("/") and text.isprintable()
+
+
+def find_stopped_podman(storage: Path, accounts: Accounts) -> list[FoundContainer]:
     """List the containers a podman storage knows; whether they run it does not say.
 
     Source:
         ``STORAGE/*-containers/containers.json`` (containers/storage).
     """
+    directory = open_state(storage, accounts)
+    if directory is None:
+        return []
+    with directory:
+        stores = [name for name in directory.names() if name.endswith(_PODMAN_STORE_SUFFIX)]
     return [
         FoundContainer(
             id=container_id,
@@ -126,34 +172,34 @@ def find_stopped_podman(storage: Path) -> list[FoundContainer]:
             runtime="podman",
             engine_address=str(storage),
             state="not running",
+            owner_uid=directory.owner_uid,
         )
-        for store in list_directory(storage)
-        if store.endswith(_PODMAN_STORE_SUFFIX)
-        for container_id, names in _podman_names(storage / store).items()
+        for store in stores
+        for container_id, names in _podman_names(
+            storage / store, accounts, directory.owner_uid
+        ).items()
     ]
 
 
-def _podman_names(store: Path) -> dict[str, tuple[str, ...]]:
-    listing: Any = read_json(store / "containers.json")
+def _podman_names(
+    store: Path, accounts: Accounts, owner_uid: int | None
+) -> dict[str, tuple[str, ...]]:
+    key = (store, owner_uid)
+    if key not in accounts.podman_names:
+        accounts.podman_names[key] = _read_podman_names(store, accounts, owner_uid)
+    return accounts.podman_names[key]
+
+
+def _read_podman_names(
+    store: Path, accounts: Accounts, owner_uid: int | None
+) -> dict[str, tuple[str, ...]]:
+    directory = open_state_of(str(store), accounts, owner_uid)
+    if directory is None:
+        return {}
+    with directory:
+        listing = directory.read_json("containers.json")
     return {
-        entry["id"]: tuple(name for name in entry.get("names") or () if isinstance(name, str))
+        entry["id"]: tuple(name for name in get_list(entry, "names") if isinstance(name, str))
         for entry in (listing if isinstance(listing, list) else ())
         if isinstance(entry, dict) and isinstance(entry.get("id"), str)
     }
-
-
-def _may_speak_for(owner_uid: int, pid: int | None) -> bool:
-    if owner_uid in (0, os.geteuid()) or pid is None:
-        return True
-    # A rootless container is in a user namespace which its user made.
-    try:
-        fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        raw = fcntl.ioctl(fd, _NS_GET_OWNER_UID, b"\0" * 4)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return int.from_bytes(raw, "little") == owner_uid

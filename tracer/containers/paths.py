@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracer.containers.state_files import list_directory
+from tracer.trust.walk import is_trusted_uid
 
 _RUN = Path("/run")
+_UID_DIGITS = 10
 _CONTAINERD_STATES = (
     "/run/containerd",
     "/run/k3s/containerd",
@@ -21,10 +23,24 @@ _CONTAINERD_STATES = (
 
 @dataclass(frozen=True, slots=True)
 class OciRoot:
-    """A state directory of runc or crun, and whose it is."""
+    """A state directory of runc or crun.
+
+    Args:
+        path: Where it is.
+        owner_uid: Its owner, by its location (``/run/user/UID``); None: the
+            file's owner.
+    """
 
     path: Path
-    owner_uid: int = 0
+    owner_uid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSocket:
+    """Where an engine may listen; see :class:`OciRoot`."""
+
+    path: Path
+    owner_uid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +58,7 @@ class RuntimePaths:
     Args:
         docker_host: ``DOCKER_HOST``, or None; asked besides the sockets.
         docker_sockets: Engines' API sockets; those that are not there are left out.
+        user_sockets: The same of users, each in a directory of that user's.
         containerds: containerd's state directories.
         oci_roots: State directories of runc and crun.
         podman_storages: podman's storage directories.
@@ -49,21 +66,32 @@ class RuntimePaths:
 
     docker_host: str | None = None
     docker_sockets: tuple[Path, ...] = ()
+    user_sockets: tuple[EngineSocket, ...] = ()
     containerds: tuple[ContainerdState, ...] = ()
     oci_roots: tuple[OciRoot, ...] = ()
     podman_storages: tuple[Path, ...] = ()
 
     @classmethod
     def of_host(cls, environ: Mapping[str, str] = os.environ) -> RuntimePaths:
-        """Say where this host's runtimes are by their own conventions."""
-        homes = [(_RUN / "user" / uid, int(uid)) for uid in list_directory(_RUN / "user")
-                 if uid.isdecimal()]  # fmt: skip
-        own = environ.get("XDG_RUNTIME_DIR")
-        if own and Path(own) not in [home for home, _ in homes]:
-            homes.append((Path(own), os.geteuid()))
+        """Say where this host's runtimes are by their own conventions.
+
+        The environment adds places to look at (``DOCKER_HOST``, ``XDG_RUNTIME_DIR``,
+        ``HOME``); what is found in any of them is believed as far as its owner is.
+        """
+        homes: dict[Path, int | None] = {
+            _RUN / "user" / uid: _believed_uid(int(uid))
+            for uid in list_directory(_RUN / "user")
+            if uid.isascii() and uid.isdecimal() and len(uid) <= _UID_DIGITS
+        }
+        own = environ.get("XDG_RUNTIME_DIR", "")
+        if own.startswith("/"):
+            homes.setdefault(Path(own), None)
         return cls(
             docker_host=environ.get("DOCKER_HOST") or None,
-            docker_sockets=(_RUN / "docker.sock", *(home / "docker.sock" for home, _ in homes)),
+            docker_sockets=(_RUN / "docker.sock",),
+            user_sockets=tuple(
+                EngineSocket(home / "docker.sock", uid) for home, uid in homes.items()
+            ),
             containerds=tuple(
                 ContainerdState(Path(state), _containerd_socket(Path(state)))
                 for state in _CONTAINERD_STATES
@@ -71,13 +99,22 @@ class RuntimePaths:
             oci_roots=(
                 *(OciRoot(_RUN / name) for name in ("runc", "crun")),
                 *(OciRoot(root) for root in _engines_oci_roots()),
-                *(OciRoot(home / name, uid) for home, uid in homes for name in ("runc", "crun")),
+                *(
+                    OciRoot(home / name, uid)
+                    for home, uid in homes.items()
+                    for name in ("runc", "crun")
+                ),
             ),
             podman_storages=(
                 Path("/var/lib/containers/storage"),
                 Path(environ.get("HOME", "/root")) / ".local/share/containers/storage",
             ),
         )
+
+
+def _believed_uid(uid: int) -> int | None:
+    # Root's own place, and ours, are whose their files say.
+    return None if is_trusted_uid(uid) else uid
 
 
 def _containerd_socket(state_dir: Path) -> Path:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-from tracer.containers.containerd import find_containerd_tasks
-from tracer.containers.engine_sockets import probe_engines
-from tracer.containers.found import FoundContainer, UnreachableEngine, merge_found
-from tracer.containers.init_process import is_running, read_container
-from tracer.containers.oci import find_oci_containers, find_stopped_podman
+from tracer.containers.access import lacks
+from tracer.containers.found import FoundContainer, UnreachableEngine, is_sayable
+from tracer.containers.init_process import read_container
 from tracer.containers.paths import RuntimePaths
+from tracer.containers.survey import Survey
 from tracer.errors import (
     AmbiguousTargetError,
     PrivilegeError,
@@ -21,20 +17,18 @@ from tracer.errors import (
     UsageError,
     ZomtraceError,
 )
+from tracer.model.rights import READ_STATE
 from tracer.model.target import Container
-
-if TYPE_CHECKING:
-    from tracer.containers.docker import DockerEngine
 
 MIN_PREFIX = 3
 """A shorter prefix of an id finds nothing: a mistyped name would too often."""
-_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]{0,254}")
-"""What all runtimes together allow in ids and names (runc: the most)."""
 _LISTED = 5
 
 
 def resolve_containers(
-    names: Sequence[str], paths: RuntimePaths | None = None
+    names: Sequence[str],
+    paths: RuntimePaths | None = None,
+    on_notice: Callable[[str], None] = lambda _: None,
 ) -> tuple[Container, ...]:
     """Find running containers by id, unambiguous prefix of an id, or name.
 
@@ -42,9 +36,13 @@ def resolve_containers(
     the host is asked; a container that several of them know is found once, as
     the highest level's.
 
+    Root's containers (and our own) go before those of other users, whatever these
+    call theirs: another user's is chosen only where nothing of root's answers.
+
     Args:
         names: What the user calls them. Never used as a path.
         paths: Where to look; this host's conventions unless given.
+        on_notice: Gets a message about what else answers to a name and is not meant.
 
     Returns:
         The containers, in the order asked for, each once.
@@ -54,133 +52,151 @@ def resolve_containers(
         TargetNotFoundError: There is no such container, or it does not run.
         AmbiguousTargetError: Several answer to the name.
         RuntimeUnreachableError: Not found, but an engine could not be asked.
-        PrivilegeError: We may not look at the container's init.
+        PrivilegeError: We may not look at the container's init, or not found and
+            a runtime's state is kept from us.
     """
     for name in names:
         _check_name(name)
-    survey = _Survey(paths or RuntimePaths.of_host())
-    chosen: dict[str, FoundContainer] = {}
+    survey = Survey(paths or RuntimePaths.of_host())
+    chosen: dict[tuple[int | None, str], FoundContainer] = {}
     for name in names:
-        found = survey.choose(name)
-        chosen.setdefault(found.id, found)
+        found = _choose(name, survey, on_notice)
+        chosen.setdefault((found.owner_uid, found.id), found)
     return tuple(read_container(survey.complete(found)) for found in chosen.values())
+
+
+def find_again(gone: Container, paths: RuntimePaths | None = None) -> Container | None:
+    """Find the next run of a container that has ended.
+
+    Only containers of the same owner are candidates: what another user calls theirs
+    neither is this one nor makes its name ambiguous.
+
+    Args:
+        gone: The container, as it ran.
+        paths: See :func:`resolve_containers`.
+
+    Returns:
+        None while it does not run again.
+
+    Raises:
+        ZomtraceError: A runtime does not answer, or we may not look.
+    """
+    survey = Survey(paths or RuntimePaths.of_host())
+    candidates = [one for one in survey.running if one.owner_uid == gone.owner_uid]
+    # A name may have been given to a new container; an id never is.
+    for name in dict.fromkeys((gone.name, gone.id)):
+        matches = _match_within(name, candidates) if name is not None else []
+        if len(matches) == 1:
+            container = read_container(survey.complete(matches[0]))
+            if not gone.is_init(container.init_key):
+                return container
+    return None
 
 
 def running_containers(paths: RuntimePaths | None = None) -> tuple[Container, ...]:
     """List every running container of every runtime that can be asked."""
-    survey = _Survey(paths or RuntimePaths.of_host())
-    containers = []
+    survey = Survey(paths or RuntimePaths.of_host())
+    containers: dict[str, Container] = {}
     for found in survey.running:
+        # Root's come first: an id that root's runtimes gave out stays theirs.
+        if found.id in containers:
+            continue
         try:
-            containers.append(read_container(survey.complete(found)))
+            containers[found.id] = read_container(survey.complete(found))
         except (TargetNotFoundError, RuntimeUnreachableError, PrivilegeError):
             # It ended meanwhile, its engine did, or it is not for us to see.
             continue
-    return tuple(containers)
+    return tuple(containers.values())
 
 
-class _Survey:
-    """What all runtimes of the host tell, asked once."""
-
-    def __init__(self, paths: RuntimePaths) -> None:
-        self._paths = paths
-        self._engines: dict[str, DockerEngine] = {}
-        self.unreachable: list[UnreachableEngine] = []
-        found = self._ask_engines(paths)
-        for containerd in paths.containerds:
-            found += find_containerd_tasks(containerd.state_dir, containerd.socket)
-        for root in paths.oci_roots:
-            found += find_oci_containers(root.path, root.owner_uid)
-        merged = merge_found(found)
-        # Docker's listing has no pid but says what runs; of the rest /proc tells.
-        self.running = [one for one in merged if one.runtime == "docker" or is_running(one)]
-        self._dead = [one for one in merged if one not in self.running]
-
-    def choose(self, name: str) -> FoundContainer:
-        """Pick the one running container that answers to a name."""
-        matches = _match(name, self.running)
-        if len(matches) > 1:
-            raise AmbiguousTargetError(
-                f"{len(matches)} containers answer to {name!r}: {_enumerate(matches)}",
-                hint="give more of the id",
-            )
-        if not matches:
-            raise self._not_found(name)
-        return matches[0]
-
-    def complete(self, found: FoundContainer) -> FoundContainer:
-        """Add what only inspecting a container tells."""
-        engine = self._engines.get(found.engine_address)
-        if engine is None:
-            return found
-        inspected = engine.inspect(found.id)
-        if inspected.init_host_pid is None:
-            return inspected
-        # The exact start of init, which Docker does not tell, if it is still that one.
-        return merge_found([inspected, found])[0]
-
-    def _not_found(self, name: str) -> ZomtraceError:
-        stopped = _match(name, self._find_stopped())
-        if stopped:
-            return TargetNotFoundError(
-                f"container {stopped[0].label} exists but is {stopped[0].state}",
-                hint="start it; only running containers can be traced",
-            )
-        if self.unreachable:
-            engines = "; ".join(f"{one.address}: {one.reason}" for one in self.unreachable)
-            return RuntimeUnreachableError(
-                f"no container answers to {name!r}, but an engine could not be asked: {engines}",
-                hint=self.unreachable[0].hint,
-            )
-        return TargetNotFoundError(
-            f"no container answers to {name!r}",
-            hint=f"running: {_enumerate(self.running)}" if self.running else "none is running",
+def _choose(name: str, survey: Survey, on_notice: Callable[[str], None]) -> FoundContainer:
+    """Pick the one running container that answers to a name."""
+    matches = _match(name, survey.running)
+    if not matches:
+        raise _not_found(name, survey)
+    if len(matches) > 1:
+        raise AmbiguousTargetError(
+            f"{len(matches)} containers match {name!r}: {_enumerate(matches)}",
+            hint="give more of the id, or trace the one you mean with --pidns",
         )
-
-    def _ask_engines(self, paths: RuntimePaths) -> list[FoundContainer]:
-        listening, self.unreachable = probe_engines(paths.docker_host, paths.docker_sockets)
-        found: list[FoundContainer] = []
-        if listening:
-            # Loading the client costs 0.1 s: only where there is an engine.
-            from tracer.containers.docker import DockerEngine
-
-            for address in listening:
-                try:
-                    engine = DockerEngine(address)
-                    found += engine.list_containers()
-                except RuntimeUnreachableError as error:
-                    self.unreachable.append(UnreachableEngine(address, error.message, error.hint))
-                else:
-                    self._engines[address] = engine
-        return found
-
-    def _find_stopped(self) -> list[FoundContainer]:
-        stopped = [replace(one, state="stopped") for one in self._dead]
-        for address, engine in self._engines.items():
-            try:
-                stopped += engine.list_containers(stopped=True)
-            except RuntimeUnreachableError as error:
-                self.unreachable.append(UnreachableEngine(address, error.message, error.hint))
-        for storage in self._paths.podman_storages:
-            stopped += find_stopped_podman(storage)
-        return merge_found(stopped)
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        shown = name if len(name) <= 80 else f"{name[:80]}..."
-        raise UsageError(
-            f"no container can be called {shown!r}",
-            hint="give an id, the beginning of one, or a name, as `docker ps` prints them",
+    chosen = matches[0]
+    if chosen.owner_uid is None:
+        rivals = _match(name, [one for one in survey.running if one.owner_uid is not None])
+        if rivals:
+            on_notice(
+                f"{name} is {chosen.label}; also matching, but not chosen: {_enumerate(rivals)}"
+            )
+    elif roots := _unreachable_roots(survey):
+        # It may be root's that is meant, and not be listed only because the host is busy.
+        raise RuntimeUnreachableError(
+            f"{name} may be {chosen.label}, but one of root's engines could not be queried:"
+            f" {'; '.join(one.label for one in roots)}",
+            hint=roots[0].hint or "try again; or trace the one you mean with --pidns",
         )
+    else:
+        on_notice(f"{name} is {chosen.label}: information about it comes from that user's engine")
+    return chosen
 
 
 def _match(name: str, containers: Sequence[FoundContainer]) -> list[FoundContainer]:
+    """All that a name may mean: root's if root has any, else every user's best."""
+    by_owner: dict[int | None, list[FoundContainer]] = {}
+    for one in containers:
+        by_owner.setdefault(one.owner_uid, []).append(one)
+    roots = _match_within(name, by_owner.pop(None, []))
+    return roots or [one for theirs in by_owner.values() for one in _match_within(name, theirs)]
+
+
+def _match_within(name: str, containers: Sequence[FoundContainer]) -> list[FoundContainer]:
     return (
         [one for one in containers if one.id == name]
         or [one for one in containers if name in one.names]
         or [one for one in containers if len(name) >= MIN_PREFIX and one.id.startswith(name)]
     )
+
+
+def _not_found(name: str, survey: Survey) -> ZomtraceError:
+    stopped = _match(name, survey.find_stopped())
+    if stopped:
+        return TargetNotFoundError(
+            f"container {stopped[0].label} exists but is {stopped[0].state}",
+            hint="start it; only running containers can be traced",
+        )
+    roots = _unreachable_roots(survey)
+    if roots:
+        engines = "; ".join(one.label for one in roots)
+        return RuntimeUnreachableError(
+            f"no container matches {name!r}, but an engine could not be queried: {engines}",
+            hint=roots[0].hint,
+        )
+    kept = survey.unreadable
+    if kept:
+        return PrivilegeError(
+            f"no container matches {name!r}, but {kept[0]} cannot be read:"
+            f" {lacks(READ_STATE) or 'permission'} missing",
+            hint="run as root, or with CAP_DAC_READ_SEARCH",
+        )
+    # What another user's engine does is no reason to doubt the answer; it is reported.
+    unasked = [f"not queried: {one.label}" for one in survey.unreachable[:_LISTED]]
+    running = (
+        f"running: {_enumerate(survey.running)}" if survey.running else "no container is running"
+    )
+    return TargetNotFoundError(
+        f"no container matches {name!r}", hint="; ".join([running, *unasked, *survey.notes])
+    )
+
+
+def _unreachable_roots(survey: Survey) -> list[UnreachableEngine]:
+    return [one for one in survey.unreachable if one.owner_uid is None]
+
+
+def _check_name(name: str) -> None:
+    if not is_sayable(name):
+        shown = name if len(name) <= 80 else f"{name[:80]}..."
+        raise UsageError(
+            f"{shown!r} is not a valid container name",
+            hint="give an id, a unique prefix or a name, as `docker ps` prints them",
+        )
 
 
 def _enumerate(containers: Sequence[FoundContainer]) -> str:

@@ -5,20 +5,48 @@ from __future__ import annotations
 import math
 import os
 import select
-import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
-from tracer.containers.init_process import InitProcess
-from tracer.errors import RuntimeUnreachableError, TargetNotFoundError, UnavailableError
+from tracer.containers.init_process import open_init
+from tracer.errors import PrivilegeError, RuntimeUnreachableError, UnavailableError
 from tracer.model.target import Container
+from tracer.trust.programs import (
+    DIRECTORIES,
+    ProgramRefusedError,
+    clean_environment,
+    find_program,
+)
+from tracer.trust.walk import refusal
 
 DEFAULT_GRACE_S = 10.0
 """For runtimes that have no grace of their own to speak of (runc, crun, ctr)."""
-_SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
+_LONGEST_WAIT_S = 20 * 86400
+"""poll(2) takes no more milliseconds."""
+_SHOWN = 300
 _ENDING_S = 30
 """How long an init may take to be gone after SIGKILL."""
+
+
+def check_may_stop(container: Container) -> None:
+    """Ask the kernel whether we may signal a container that is not stopped by an engine.
+
+    A runtime's command has the rights that we have, and says less clearly which one it
+    lacks. Signal 0 is checked like any other, and is not sent.
+
+    Raises:
+        PrivilegeError: We may not.
+        TargetNotFoundError: It is not there any more.
+    """
+    if container.runtime == "docker":
+        return
+    pidfd = open_init(container)
+    try:
+        _send(container, pidfd, 0)
+    finally:
+        os.close(pidfd)
 
 
 def stop_container(container: Container, grace_s: float | None) -> None:
@@ -28,6 +56,10 @@ def stop_container(container: Container, grace_s: float | None) -> None:
     runc, crun and ctr only send signals, so stop signal, grace and SIGKILL are
     ours to do there.
 
+    No command is run on state that another user can write: it would do with root's
+    privileges what that user wrote. Such a container's init is sent the signals
+    through its pidfd instead.
+
     Args:
         container: As it was resolved.
         grace_s: Between stop signal and SIGKILL, s; None for what the container
@@ -36,27 +68,58 @@ def stop_container(container: Container, grace_s: float | None) -> None:
     Raises:
         TargetNotFoundError: It is not there any more.
         RuntimeUnreachableError: Its engine does not answer, or its command is missing.
-        UnavailableError: The runtime refused.
+        UnavailableError: The runtime refused, or said that it is done and is not.
+        PrivilegeError: We may not signal it.
     """
-    if container.runtime == "docker" and container.engine_address is not None:
-        from tracer.containers.docker import DockerEngine
-
-        DockerEngine(container.engine_address).stop(container.id, grace_s)
-        return
-    if container.runtime not in ("podman", "cri", "containerd", "runc", "crun"):
+    if container.runtime not in ("docker", "podman", "cri", "containerd", "runc", "crun"):
         raise UnavailableError(
-            f"{container.label} has no runtime that could stop it ({container.runtime})",
+            f"{container.label} has no runtime that can stop it ({container.runtime})",
             hint=f"send a signal to process {container.init_host_pid} yourself",
         )
-    pidfd = _open_init(container)
+    pidfd = open_init(container)
     try:
-        command = _stop_command(container, grace_s)
-        if command is None:
-            _signal_grace_kill(container, pidfd, grace_s)
+        if container.runtime == "docker":
+            _ask_docker(container, pidfd, grace_s)
+        elif not _is_roots(container):
+            _signal_grace_kill(container, pidfd, grace_s, _send)
         else:
-            _run(command, container, pidfd)
+            command = _stop_command(container, grace_s)
+            if command is None:
+                _signal_grace_kill(container, pidfd, grace_s, _run_kill)
+            else:
+                _run(command, container, pidfd)
+                _await_end(container, pidfd, command[0])
     finally:
         os.close(pidfd)
+
+
+def _ask_docker(container: Container, pidfd: int, grace_s: float | None) -> None:
+    from tracer.containers.docker import DockerEngine
+
+    address = container.engine_address or ""
+    DockerEngine(address, owner_uid=container.owner_uid).stop(container.id, grace_s)
+    _await_end(container, pidfd, f"the Docker engine at {address}")
+
+
+def _await_end(container: Container, pidfd: int, who: str) -> None:
+    """Check the claim of a runtime that a container is stopped."""
+    if not _is_gone(pidfd, _ENDING_S):
+        raise UnavailableError(
+            f"{who} reported that {container.label} is stopped, but its init, process"
+            f" {container.init_host_pid}, is still running",
+            hint="it did not stop the container that was traced",
+        )
+
+
+def _is_roots(container: Container) -> bool:
+    """Whether all that the runtime's command would work on is root's (or ours) alone."""
+    address = container.engine_address
+    if container.owner_uid is not None or address is None:
+        return False
+    places = [address]
+    if container.runtime in ("runc", "crun"):
+        places.append(f"{address}/{container.id}")
+    return all(refusal(place) is None for place in places)
 
 
 def _stop_command(container: Container, grace_s: float | None) -> list[str] | None:
@@ -65,13 +128,13 @@ def _stop_command(container: Container, grace_s: float | None) -> list[str] | No
     if container.runtime == "podman":
         command = ["podman", "--root", address, "stop"]
         return [*command, *_option("--time", grace_s), container.id]
-    if container.runtime == "cri" and _find_program("crictl"):
+    if container.runtime == "cri" and _has_program("crictl"):
         # CRI-O's were found by their OCI state: crictl's own configuration knows it.
         endpoint = ["--runtime-endpoint", f"unix://{address}"] if _is_containerd(container) else []
         waits_s = grace_s if grace_s is not None else DEFAULT_GRACE_S
         return ["crictl", *endpoint, "stop", *_option("--timeout", waits_s), container.id]
     # Only nerdctl names containers on containerd.
-    if container.runtime == "containerd" and container.name and _find_program("nerdctl"):
+    if container.runtime == "containerd" and container.name and _has_program("nerdctl"):
         engine = ["--address", address, "--namespace", container.engine_namespace or "default"]
         return ["nerdctl", *engine, "stop", *_option("--time", grace_s), container.id]
     return None
@@ -90,74 +153,87 @@ def _is_containerd(container: Container) -> bool:
     return container.engine_namespace is not None
 
 
-def _signal_grace_kill(container: Container, pidfd: int, grace_s: float | None) -> None:
+def _signal_grace_kill(
+    container: Container,
+    pidfd: int,
+    grace_s: float | None,
+    kill: Callable[[Container, int, int], None],
+) -> None:
     if grace_s is None:
         grace_s = container.stop_timeout_s
     if grace_s is None:
         grace_s = DEFAULT_GRACE_S
     for signo, waits_s in ((container.stop_signo, grace_s), (signal.SIGKILL, _ENDING_S)):
-        _run(_kill_command(container, int(signo)), container, pidfd)
+        kill(container, pidfd, int(signo))
         if _is_gone(pidfd, waits_s):
             return
     raise UnavailableError(
-        f"{container.label} survives SIGKILL: process {container.init_host_pid} does not end",
-        hint=f"see what it is blocked in: cat /proc/{container.init_host_pid}/wchan",
+        f"{container.label} survived SIGKILL: process {container.init_host_pid} did not exit",
+        hint=f"check what it is blocked in: cat /proc/{container.init_host_pid}/wchan",
     )
 
 
+def _send(container: Container, pidfd: int, signo: int) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, signo)
+    except ProcessLookupError:
+        # It ended meanwhile, as was wanted.
+        return
+    except PermissionError as error:
+        raise _may_not_signal(container) from error
+
+
+def _may_not_signal(container: Container) -> PrivilegeError:
+    return PrivilegeError(
+        f"CAP_KILL is missing: not permitted to signal process {container.init_host_pid}, the"
+        f" init of {container.label}",
+        hint="run zomtrace as root, or add CAP_KILL",
+    )
+
+
+def _run_kill(container: Container, pidfd: int, signo: int) -> None:
+    _run(_kill_command(container, signo), container, pidfd)
+
+
 def _run(command: list[str], container: Container, pidfd: int) -> None:
-    program = _find_program(command[0])
+    by_hand = "or stop the container with the tool that started it"
+    try:
+        program = find_program(command[0])
+    except ProgramRefusedError as error:
+        raise RuntimeUnreachableError(
+            f"cannot stop {container.label}: zomtrace does not run {command[0]} as root: {error}",
+            hint=f"make it writable only by root, {by_hand}",
+        ) from error
     if program is None:
         raise RuntimeUnreachableError(
-            f"cannot stop {container.label}: there is no {command[0]} here",
-            hint=f"install {command[0]}, or stop the container by the means you started it with",
+            f"cannot stop {container.label}: {command[0]} was not found in {':'.join(DIRECTORIES)}",
+            hint=f"install {command[0]} there, {by_hand}",
         )
     done = subprocess.run(
         [program, *command[1:]],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+        env=clean_environment(), cwd="/",
     )  # fmt: skip
     # A refusal because it ended by itself meanwhile is what was wanted.
     if done.returncode and not _is_gone(pidfd, 0):
         lines = done.stderr.strip().splitlines()
         raise UnavailableError(
-            f"{command[0]} does not stop {container.label}: "
-            f"{lines[-1] if lines else f'exit status {done.returncode}'}"
+            f"{command[0]} failed to stop {container.label}: "
+            f"{lines[-1][:_SHOWN] if lines else f'exit status {done.returncode}'}"
         )
-
-
-def _open_init(container: Container) -> int:
-    gone = f"container {container.label} is not running any more"
-    try:
-        pidfd = os.pidfd_open(container.init_host_pid)
-    except ProcessLookupError as error:
-        raise TargetNotFoundError(gone) from error
-    # The descriptor is of whoever has that pid now: see that it is still the init.
-    if not _is_still(container):
-        os.close(pidfd)
-        raise TargetNotFoundError(gone)
-    return pidfd
-
-
-def _is_still(container: Container) -> bool:
-    try:
-        init = InitProcess(container.init_host_pid)
-        try:
-            start_boot_ns = init.status().start_boot_ns
-        finally:
-            init.close()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return container.init_start_boot_ns in (None, start_boot_ns)
 
 
 def _is_gone(pidfd: int, within_s: float) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(math.ceil(within_s * 1000)))
+    return bool(poll.poll(math.ceil(min(within_s, _LONGEST_WAIT_S) * 1000)))
 
 
-def _find_program(name: str) -> str | None:
-    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + _SBIN)
+def _has_program(name: str) -> bool:
+    try:
+        return find_program(name) is not None
+    except ProgramRefusedError:
+        return False
 
 
 def _option(name: str, seconds: float | None) -> list[str]:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from tracer.correlate.deaths import init_ended
-from tracer.correlate.state import ZombieState
-from tracer.correlate.world import World
+from tracer.correlate.process import ZombieState
+from tracer.correlate.trace_state import TraceState
 from tracer.model.annotated import Annotated
 from tracer.model.events import ExecEvent, ForkEvent, Precision, ProcessEvent
 from tracer.model.signals import SIGCHLD
 from tracer.model.verdicts import Cause
 
 
-def note_process(world: World, event: ProcessEvent) -> Annotated | None:
+def note_process(trace: TraceState, event: ProcessEvent) -> Annotated | None:
     """Enter a process that was there before tracing began.
 
-    The ring may have told of it first: then this only proves that it is there.
+    The ring may have had it first: then this only proves that it exists.
     """
-    known = world.table.get(event.process.key)
+    known = trace.table.get(event.process.key)
     if known is not None:
         known.note_presence(event.boot_ns, is_alive=event.live_threads > 0)
         known.is_seen_late = False
         return None
-    state = world.meet(event.process, event.boot_ns, is_seeded=True)
+    state = trace.track(event.process, event.boot_ns, is_seeded=True)
     state.note_presence(event.boot_ns, is_alive=event.live_threads > 0)
     state.live_threads = event.live_threads
     state.parent_sigchld = event.parent_sigchld
@@ -37,7 +37,7 @@ def note_process(world: World, event: ProcessEvent) -> Annotated | None:
             state.cause = Cause.UNKNOWN
         state.zombie = ZombieState(event.boot_ns, Precision.LOWER_BOUND)
         if state.original_parent is not None and event.tracer_host_pid is None:
-            world.table.hand_to(state, state.original_parent, None)
+            trace.table.pass_to(state, state.original_parent, None)
         for scope in state.led:
             scope.init_exit_ns = scope.init_notified_ns = event.boot_ns
     elif event.live_threads == 0:
@@ -45,25 +45,28 @@ def note_process(world: World, event: ProcessEvent) -> Annotated | None:
         state.exit_ns = event.boot_ns
         state.is_exit_bound = True
         for scope in state.led:
-            init_ended(world, scope, event.boot_ns)
+            init_ended(trace, scope, event.boot_ns)
             if not scope.is_shared:
                 scope.zap_ns, scope.is_zap_bound = event.boot_ns, True
-    return world.annotate(event, state)
+    return trace.annotate(event, state)
 
 
-def note_fork(world: World, event: ForkEvent) -> Annotated:
+def note_fork(trace: TraceState, event: ForkEvent) -> Annotated:
     """Enter a birth."""
-    world.table.note_actor(event.creator)
-    state = world.meet(event.process, event.boot_ns, is_born=True)
+    trace.table.note_actor(event.creator)
+    state = trace.track(event.process, event.boot_ns, is_born=True)
     state.exit_signo = event.exit_signo
     state.note_presence(event.boot_ns, is_alive=True)
-    return world.annotate(event, state)
+    return trace.annotate(event, state)
 
 
-def note_exec(world: World, event: ExecEvent) -> Annotated:
+def note_exec(trace: TraceState, event: ExecEvent) -> Annotated:
     """Enter that a process runs another program."""
-    state = world.meet(event.process, event.boot_ns)
+    state = trace.track(event.process, event.boot_ns)
     state.note_presence(event.boot_ns, is_alive=True)
+    if state.program_ns is None:
+        state.program_ns = event.boot_ns
+    state.executed_ns = event.boot_ns
     if state.exit_ns is None:
         # The thread that calls exec ends the others, the leader too, and takes
         # the leader's place (de_thread).
@@ -71,4 +74,4 @@ def note_exec(world: World, event: ExecEvent) -> Annotated:
         state.live_threads = 1
         state.exit_signo = SIGCHLD
         state.suspects.forget_handlers()
-    return world.annotate(event, state)
+    return trace.annotate(event, state)

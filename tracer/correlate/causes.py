@@ -2,15 +2,16 @@
 
 The system call alone never decides (a teardown by an init that was killed in
 sleep carries nanosleep); each rule names the kernel function it rests on.
-docs/causes.md tells them for people.
+docs/causes.md explains them.
 """
 
 from __future__ import annotations
 
-from tracer.correlate.scopes import Scope
-from tracer.correlate.state import ProcessState
+from tracer.correlate.descent import is_descent_known, is_passing_on
+from tracer.correlate.process import ProcessState
+from tracer.correlate.process_table import ProcessTable
+from tracer.correlate.scope import Scope
 from tracer.correlate.suspects import SentSignal
-from tracer.correlate.table import ProcessTable
 from tracer.model.events import SignalEvent, SignalInfo
 from tracer.model.identity import Actor
 from tracer.model.signals import (
@@ -29,6 +30,8 @@ from tracer.model.signals import (
     SIGVTALRM,
     SIGXCPU,
     SIGXFSZ,
+    Disposition,
+    SignalResult,
 )
 from tracer.model.verdicts import Cause
 
@@ -74,7 +77,7 @@ def is_cgroup_kill(event: SignalEvent) -> bool:
     """Whether a SIGKILL came through cgroup.kill.
 
     Source: __cgroup_kill() -> send_sig(SIGKILL, task, 0), in the context of
-    whoever writes the file.
+    the writer of the file.
     """
     actor = event.actor
     if event.signo != SIGKILL or event.info is not SignalInfo.NONE:
@@ -86,27 +89,77 @@ def is_cgroup_kill(event: SignalEvent) -> bool:
 
 
 def is_from_outside(event: SignalEvent, scope: Scope) -> bool:
-    """Whether a user's signal came from outside the scope."""
-    if event.actor.key in scope.present:
+    """Whether a user's signal came from outside the scope.
+
+    Of a namespace that containers share their runtime is outside; a neighbour in it
+    is not.
+    """
+    if is_inside(event.actor, scope):
         return False
-    # Its number there is told as the target's own, innermost namespace sees it.
-    return scope.is_shared or event.actor.ns_pid == 0
+    # Its pid there is the one in the target's own, innermost namespace.
+    return event.actor.ns_pid == 0 or not scope.level
+
+
+def is_inside(actor: Actor, scope: Scope) -> bool:
+    """Whether a sender is a member of a scope; for a shared one the cgroup decides."""
+    if actor.key in scope.present:
+        return True
+    return scope.is_shared and actor.cgroup_id in scope.cgroup_ids
+
+
+def is_neighbour(actor: Actor, scope: Scope) -> bool:
+    """Whether a sender is in another container that shares the namespace (a sidecar)."""
+    return (
+        scope.is_shared
+        and bool(scope.level)
+        and bool(actor.ns_pid)
+        and actor.cgroup_id is not None
+        and not is_inside(actor, scope)
+    )
 
 
 def is_runtime(event: SignalEvent, scopes: tuple[Scope, ...]) -> bool:
     """Whether a sender acts for a container runtime, judged from outside.
 
-    A process inside may call itself runc; that is no runtime.
+    A process inside may call itself runc; that is no runtime. Nor is what a user
+    calls so who may signal the container only because it runs as that user.
     """
     actor = event.actor
     is_outside = is_from_outside(event, scopes[0]) if scopes else actor.ns_pid == 0
     if not is_outside:
         return False
-    if actor.comm.split(":", 1)[0] in RUNTIME_COMMS:
+    if actor.comm.split(":", 1)[0] in RUNTIME_COMMS and _may_run_containers(actor, scopes):
         return True
     return any(
         scope.container is not None and actor.host_pid in scope.container.runtime_pids
         for scope in scopes
+    )
+
+
+def _may_run_containers(actor: Actor, scopes: tuple[Scope, ...]) -> bool:
+    # A user's own runtime makes a user namespace first; root's acts as root.
+    return actor.uid in (None, 0) or any(
+        scope.container is not None
+        and actor.uid in (scope.container.namespace_uid, scope.container.owner_uid)
+        for scope in scopes
+    )
+
+
+def is_dropped(event: SignalEvent) -> bool:
+    """Whether the kernel dropped a signal because init has no handler.
+
+    Source: sig_task_ignored(): SIGNAL_UNKILLABLE and SIG_DFL. Where init is traced the
+    signal is queued first, and get_signal() drops it once the tracer lets go of it.
+    """
+    return (
+        event.disposition is Disposition.DEFAULT
+        and event.target_unkillable
+        and not event.target_group_exit
+        and event.target_live_threads > 0
+        and (
+            event.result is SignalResult.IGNORED
+            or (event.signo != SIGKILL and event.signo not in DEFAULT_STOPS)
+        )
     )
 
 
@@ -115,9 +168,9 @@ def classify_signal(
 ) -> SentSignal | None:
     """Say why a signal was sent, from the signal and the stop under way.
 
-    What only later events tell apart reads UNKNOWN here: the OOM killer (marks
-    its victim after the signal), a CPU time limit. The verdict over a death
-    (:mod:`tracer.correlate.deaths`) knows more.
+    What only a later event tells reads UNKNOWN here: the OOM killer marks its victim
+    after the signal. The verdict over a death (:mod:`tracer.correlate.deaths`) knows
+    more.
 
     Args:
         event: The signal.
@@ -125,7 +178,7 @@ def classify_signal(
         table: To tell a sender's descent.
 
     Returns:
-        None for an exit notification and for signals that kill nobody.
+        None for an exit notification and for signals that kill no process.
     """
     if event.is_notification or not is_fatal_by_default(event.signo):
         return None
@@ -151,6 +204,8 @@ def _classify_kernels(event: SignalEvent, state: ProcessState, table: ProcessTab
             return Cause.CGROUP_KILL
         # pipe_write, generic_write_check: send_sig(SIGPIPE or SIGXFSZ, current, 0)
         return Cause.SELF if event.actor_is_self and event.signo in _OWN_WRITES else Cause.UNKNOWN
+    if _is_of_cpu_limit(event):
+        return Cause.RLIMIT_CPU
     if event.signo == SIGKILL:
         # exit_ptrace with PTRACE_O_EXITKILL: to one thread. An init that traces is
         # through with that before it tears its namespace down.
@@ -160,9 +215,6 @@ def _classify_kernels(event: SignalEvent, state: ProcessState, table: ProcessTab
         if actor.is_exiting and event.actor_is_reaper and not event.actor_is_self:
             return Cause.PIDNS_TEARDOWN
         return Cause.UNKNOWN
-    # posix_cpu_timers: check_rlimit -> __group_send_sig_info(signo, SEND_SIG_PRIV)
-    if event.signo == SIGXCPU and event.actor_is_self and event.is_group:
-        return Cause.RLIMIT_CPU
     # it_real_fn, check_cpu_itimer: the timers a process set for itself
     if event.signo in _OWN_TIMERS:
         return Cause.SELF
@@ -171,16 +223,44 @@ def _classify_kernels(event: SignalEvent, state: ProcessState, table: ProcessTab
     return Cause.UNKNOWN
 
 
+def _is_of_cpu_limit(event: SignalEvent) -> bool:
+    """Whether a CPU time limit raised it: there is one, and it was reached.
+
+    Source: check_process_timers() -> check_rlimit() -> send_signal_locked(signo,
+    SEND_SIG_PRIV, current, PIDTYPE_TGID). bpf_send_signal() does the same, and has no
+    limit to show.
+    """
+    return (
+        event.info is SignalInfo.KERNEL
+        and event.signo in (SIGKILL, SIGXCPU)
+        and event.actor_is_self
+        and event.is_group
+        and event.cpu_limit_s is not None
+    )
+
+
+def is_kernels_own(event: SignalEvent) -> bool:
+    """Whether the kernel raised it in its target's own context, with no reason that shows."""
+    return (
+        event.info is SignalInfo.KERNEL
+        and event.actor_is_self
+        and not event.actor.is_exiting
+        and event.cpu_limit_s is None
+    )
+
+
 def _classify_hangup(event: SignalEvent, state: ProcessState, table: ProcessTable) -> Cause:
     # tty: isig -> kill_pgrp(tty->pgrp, sig, 1), disassociate_ctty, __tty_hangup.
     # Its look-alike is kill_orphaned_pgrp(): a process ends, and with it goes the
     # last link of a process group of its children's, one of which is stopped.
     if event.signo != SIGHUP or not event.actor.is_exiting:
         return Cause.TERMINAL
-    stopped = {one.key: one for scope in state.scopes for one in scope.stopped.values()}
+    stopped = {key: table.get(key) for scope in state.scopes for key in scope.stopped}
     if state.is_stopped:
         stopped[state.key] = state
     for one in stopped.values():
+        if one is None:
+            continue
         if one.snapshot.parent_key == event.actor.key or any(
             ancestor.key == event.actor.key for ancestor in table.ancestors(one)
         ):
@@ -198,7 +278,7 @@ def _classify_filled(event: SignalEvent) -> Cause:
         if event.signo in FAULT_SIGNALS and event.actor_is_self:
             return Cause.FAULT
         return Cause.UNKNOWN
-    # A POSIX timer fires in whoever's context: it is the target's own.
+    # A POSIX timer fires in any process's context, but belongs to the target.
     if code == _SI_TIMER or (code == _SI_ASYNCIO and event.actor_is_self):
         return Cause.SELF
     return Cause.UNKNOWN
@@ -215,7 +295,7 @@ def _classify_users(event: SignalEvent, state: ProcessState, table: ProcessTable
     if event.actor_is_self:
         return _classify_own(event, state, asked, could_be_stop=could_be_stop)
     for scope in state.led:
-        if signo == scope.stop_signo and is_from_outside(event, scope):
+        if signo == _stop_signo(scope) and is_from_outside(event, scope):
             return SentSignal(event, Cause.STOP_SIGNAL)
         if signo == SIGKILL and scope in asked:
             return SentSignal(event, Cause.GRACE_EXPIRED)
@@ -230,16 +310,23 @@ def _classify_users(event: SignalEvent, state: ProcessState, table: ProcessTable
     )
 
 
+def _stop_signo(scope: Scope) -> int:
+    """The signal of the stop under way, else the one that was configured."""
+    stop = scope.open_stop
+    return stop.stop_signo if stop is not None else scope.stop_signo
+
+
 def _classify_passed_on(
     event: SignalEvent, asked: list[Scope], table: ProcessTable
 ) -> SentSignal | None:
     for scope in asked:
-        if event.signo != scope.stop_signo:
+        if event.signo != _stop_signo(scope):
             continue
         if is_runtime(event, (scope,)):
             return SentSignal(event, Cause.STOP_SIGNAL)
         if is_passing_on(event.actor, scope, table):
-            if _is_descent_known(event.actor, scope, table):
+            sender = table.get(event.actor.key)
+            if sender is not None and is_descent_known(sender, scope, table):
                 return SentSignal(event, Cause.STOP_SIGNAL)
             # An ancestor whose birth is lost may have been put in from outside.
             return SentSignal(event, Cause.STOP_SIGNAL, _NO_ANCESTOR_LOST, rests_since_ns=0)
@@ -262,54 +349,3 @@ def _classify_own(
 
 def _knows_its_namespace(state: ProcessState) -> bool:
     return not state.snapshot.pidns_level or any(not scope.is_shared for scope in state.scopes)
-
-
-def is_passing_on(actor: Actor, scope: Scope, table: ProcessTable) -> bool:
-    """Whether a sender belongs to what is being stopped.
-
-    What was put in from outside (docker exec) does not, nor its descendants.
-    """
-    state = table.get(actor.key)
-    if state is None or scope not in state.scopes:
-        return False
-    return not is_put_in(state, scope, table)
-
-
-def _is_descent_known(actor: Actor, scope: Scope, table: ProcessTable) -> bool:
-    """Whether a member's descent from its scope's init is known without a gap."""
-    if scope.init == actor.key:
-        return True
-    state = table.get(actor.key)
-    if state is None or state.is_seen_late:
-        return False
-    for ancestor in table.ancestors(state):
-        if scope.init == ancestor.key:
-            return True
-        if ancestor.is_seen_late:
-            return False
-    return False
-
-
-def is_put_in(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:
-    """Whether a member of a scope, or an ancestor of it, came from outside."""
-    if scope.init == state.key or scope not in state.scopes:
-        return False
-    if _came_from_outside(state, scope, table):
-        return True
-    for ancestor in table.ancestors(state):
-        if scope.init == ancestor.key or scope not in ancestor.scopes:
-            return False
-        if _came_from_outside(ancestor, scope, table):
-            return True
-    return False
-
-
-def _came_from_outside(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:
-    parent = table.get(state.original_parent)
-    if parent is not None:
-        return scope not in parent.scopes
-    if scope.is_shared:
-        return not state.is_seeded
-    inum = state.original_parent_pidns_inum
-    up_to = state.scopes.index(scope) + 1
-    return inum is not None and inum not in {one.pidns.inum for one in state.scopes[:up_to]}

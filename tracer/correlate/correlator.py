@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from tracer.correlate import births, deaths, signals
+from tracer.correlate import births, deaths, lifetimes, signals
+from tracer.correlate.fork_failures import ForkFailures
 from tracer.correlate.losses import LossLedger
+from tracer.correlate.observations import FULL, instants_of, thin_out
+from tracer.correlate.process_table import ProcessTable
+from tracer.correlate.retention import Retention
+from tracer.correlate.scope import Scope
 from tracer.correlate.scope_table import ScopeTable
-from tracer.correlate.shortage import ForkFailures
-from tracer.correlate.state import ProcessState
-from tracer.correlate.table import ProcessTable
-from tracer.correlate.world import CorrelatorOptions, World
+from tracer.correlate.trace_state import CorrelatorOptions, TraceState
 from tracer.model.annotated import Annotated
 from tracer.model.events import (
+    PLACED_SOURCES,
     AttachedEvent,
     ContainerEvent,
     DeliverEvent,
@@ -29,6 +32,7 @@ from tracer.model.events import (
     ExitEvent,
     ForkEvent,
     ForkFailedEvent,
+    LifetimeEvent,
     LossEvent,
     ObservationEvent,
     OomEvent,
@@ -37,45 +41,64 @@ from tracer.model.events import (
     SignalEvent,
     TeardownEvent,
 )
+from tracer.model.report import Finding
 
 __all__ = ["Correlator", "CorrelatorOptions"]
+
+
+_BESIDE = frozenset({ObservationEvent, ContainerEvent, LossEvent})
+"""Emitted as soon as it is known, while earlier records may still be to come."""
 
 
 class Correlator:
     """The state of one trace.
 
-    Feed it every event in order of time; ask :mod:`tracer.correlate.summary`
+    Feed it every event in order of time; ask :mod:`tracer.diagnose.summary`
     for the report.
 
+    Args:
+        options: What a report should count as worth naming, and keep.
+        judge: Finds what was wrong in a scope that is about to be forgotten.
+
     Attributes:
-        options: What a report should count as worth naming.
-        world: Everything known so far.
+        options: What a report should count as worth naming, and keep.
+        trace: Everything known so far.
         observations: What was read elsewhere, in order.
         fork_failures: Forks that failed.
-        uneventful_exits: Processes forgotten because there is nothing to tell.
+        retention: What became of those that are over.
         end_reason: Why the trace ended, or None while it goes on.
     """
 
-    def __init__(self, options: CorrelatorOptions | None = None) -> None:
+    def __init__(
+        self,
+        options: CorrelatorOptions | None = None,
+        judge: Callable[[Correlator, Scope], Iterable[Finding]] = lambda _, __: (),
+    ) -> None:
         self.options = options or CorrelatorOptions()
-        self.world = World(self.options)
+        self.trace = TraceState(self.options)
         self.observations: list[ObservationEvent] = []
         self.fork_failures = ForkFailures()
-        self.uneventful_exits = 0
         self.end_reason: str | None = None
-        world = self.world
+        trace = self.trace
+        self.retention = Retention(
+            trace,
+            lambda scope: judge(self, scope),
+            lambda: instants_of(self.observations, self.fork_failures),
+        )
+        self._observations_full_at = FULL
         self._handlers: dict[type, Callable[[Any], Annotated | None]] = {
             AttachedEvent: self._on_attached,
-            ProcessEvent: partial(births.note_process, world),
-            ForkEvent: partial(births.note_fork, world),
-            ExecEvent: partial(births.note_exec, world),
-            ExitBeginEvent: partial(deaths.note_exit_begin, world),
-            ExitEvent: partial(deaths.note_exit, world),
+            ProcessEvent: partial(births.note_process, trace),
+            ForkEvent: self._on_fork,
+            ExecEvent: partial(births.note_exec, trace),
+            ExitBeginEvent: partial(deaths.note_exit_begin, trace),
+            ExitEvent: partial(deaths.note_exit, trace),
             ReapEvent: self._on_reap,
+            LifetimeEvent: self._on_lifetime,
             SignalEvent: self._on_signal,
-            DeliverEvent: partial(signals.note_delivery, world),
-            TeardownEvent: partial(deaths.note_teardown, world),
-            OomEvent: partial(signals.note_oom, world),
+            DeliverEvent: partial(signals.note_delivery, trace),
+            TeardownEvent: partial(deaths.note_teardown, trace),
+            OomEvent: partial(signals.note_oom, trace),
             ForkFailedEvent: self._on_fork_failed,
             ObservationEvent: self._on_observation,
             ContainerEvent: self._on_container,
@@ -86,36 +109,41 @@ class Correlator:
     @property
     def table(self) -> ProcessTable:
         """Every process."""
-        return self.world.table
+        return self.trace.table
 
     @property
     def scopes(self) -> ScopeTable:
         """Every container and namespace."""
-        return self.world.scopes
+        return self.trace.scopes
+
+    @property
+    def uneventful_exits(self) -> int:
+        """Processes forgotten because they were uneventful."""
+        return self.retention.uneventful
 
     @property
     def losses(self) -> LossLedger:
-        """What the picture lacks."""
-        return self.world.losses
+        """Lost events, and what they may concern."""
+        return self.trace.losses
 
     @property
     def attached(self) -> AttachedEvent | None:
         """The first event, or None before it."""
-        return self.world.attached
+        return self.trace.attached
 
     @property
     def begin_ns(self) -> int | None:
         """When tracing began, or None before that."""
-        return self.world.begin_ns
+        return self.trace.begin_ns
 
     @begin_ns.setter
     def begin_ns(self, boot_ns: int | None) -> None:
-        self.world.begin_ns = boot_ns
+        self.trace.begin_ns = boot_ns
 
     @property
     def now_ns(self) -> int:
         """The newest event's time."""
-        return self.world.now_ns
+        return self.trace.now_ns
 
     def feed_all(self, events: Iterable[Event]) -> Iterator[Annotated]:
         """Feed events, yielding what each one came to."""
@@ -131,20 +159,26 @@ class Correlator:
             The event with what was concluded about it, or None where it says
             nothing new (a second report of one release).
         """
-        self.pass_time(event.boot_ns)
-        return self._handlers[type(event)](event)
+        kind = type(event)
+        if kind not in _BESIDE or (
+            kind is ObservationEvent and event.source in PLACED_SOURCES  # type: ignore[union-attr]
+        ):
+            self.pass_time(event.boot_ns)
+        return self._handlers[kind](event)
 
     def pass_time(self, boot_ns: int) -> None:
-        """Let time pass up to an instant, whether or not anything is told of it."""
-        world = self.world
-        if boot_ns > world.now_ns:  # noqa: PLR1730  a call less, for each record
-            world.now_ns = boot_ns
-        if world.next_survival_ns is not None and boot_ns >= world.next_survival_ns:
-            world.check_survivals(boot_ns)
+        """Advance to an instant, whether or not there is an event of that time."""
+        trace = self.trace
+        if boot_ns > trace.now_ns:  # noqa: PLR1730  a call less, for each record
+            trace.now_ns = boot_ns
+        if trace.next_survival_ns is not None and boot_ns >= trace.next_survival_ns:
+            trace.check_survivals(boot_ns)
 
     def _on_attached(self, event: AttachedEvent) -> Annotated:
-        self.world.attached = event
-        self.world.begin_ns = event.boot_ns
+        self.trace.attached = event
+        self.trace.begin_ns = event.boot_ns
+        self.losses.unseen = event.unseen_kinds
+        self.scopes.keep_containers(one.id for one in event.target.containers)
         for container in event.target.containers:
             self.scopes.add_container(container, self.table)
         return Annotated(event, is_turning_point=True)
@@ -155,12 +189,23 @@ class Correlator:
 
     def _on_observation(self, event: ObservationEvent) -> Annotated:
         self.observations.append(event)
-        # Seen in /proc as zombies: not released by then, however late that is told.
+        if event.values.get("reading") == "name" and event.about is not None:
+            self.table.note_name(event.about, str(event.values["comm"]))
+        if len(self.observations) >= self._observations_full_at:
+            self._thin_out_observations()
+        # Seen in /proc as zombies: not released by then, however late the record comes.
         for host_pid in event.values.get("zombie_host_pids", ()):
             state = self.table.by_host_pid(host_pid)
             if state is not None and state.exit_ns is not None:
                 state.note_presence(event.boot_ns, is_alive=False)
+                if event.about == state.original_parent:
+                    state.parent_seen_ns = event.boot_ns
         return Annotated(event)
+
+    def _thin_out_observations(self) -> None:
+        if self.options.detail is not None:
+            self.observations = thin_out(self.observations, self.trace)
+        self._observations_full_at = max(FULL, 2 * len(self.observations))
 
     def _on_loss(self, event: LossEvent) -> Annotated:
         self.losses.add(event)
@@ -168,41 +213,55 @@ class Correlator:
 
     def _on_end(self, event: EndEvent) -> None:
         self.end_reason = event.reason
+        self.trace.end_assumed()
 
     def _on_fork_failed(self, event: ForkFailedEvent) -> Annotated:
         self.fork_failures.add(event)
-        state = self.world.meet(event.process, event.boot_ns)
-        return self.world.annotate(event, state, is_turning_point=True)
+        state = self.trace.track(event.process, event.boot_ns)
+        return self.trace.annotate(event, state, is_turning_point=True)
 
     def _on_signal(self, event: SignalEvent) -> Annotated:
         if event.is_notification:
-            return deaths.note_notification(self.world, event)
-        return signals.note_signal(self.world, event)
-
-    def _on_reap(self, event: ReapEvent) -> Annotated | None:
-        annotated = deaths.note_reap(self.world, event)
-        if annotated is not None and not self.options.keep_uneventful:
-            self._forget_if_uneventful(self.table.get(event.process.key))
+            return deaths.note_notification(self.trace, event)
+        annotated = signals.note_signal(self.trace, event)
+        for scope in self.scopes.led_by(event.process.key):
+            self.retention.note_stops(scope)
         return annotated
 
-    def _forget_if_uneventful(self, state: ProcessState | None) -> None:
-        # A parent is kept for as long as a child may have to name its descent.
-        while state is not None and self._is_uneventful(state):
-            self.uneventful_exits += 1
-            self.table.forget(state)
-            state = self.table.get(state.original_parent)
+    def _on_lifetime(self, event: LifetimeEvent) -> Annotated | None:
+        if self.table.is_forgotten(event.process.key):
+            return None
+        if not lifetimes.is_plain(self.trace, event):
+            # Earlier events, or what is going on around it, may say more.
+            return lifetimes.note_parts(self.trace, event, self._handlers)
+        if not self.options.keep_uneventful:
+            self.retention.note_passed()
+            return lifetimes.pass_lifetime(self.trace, event)
+        state = lifetimes.note_lifetime(self.trace, event)
+        annotated = lifetimes.annotate(self.trace, event, state)
+        self.retention.note_over(state)
+        return annotated
 
-    def _is_uneventful(self, state: ProcessState) -> bool:
-        return (
-            state.reap is not None
-            and (state.reap.zombie_ns or 0) < self.options.min_zombie_ns
-            and state.cause is None
-            and state.leader_exit_ns is None
-            and state.children_kept == 0
-            and not state.led
-            and not any(
-                scope.open_stop is not None or state.key in stop.members
-                for scope in state.scopes
-                for stop in scope.stops
-            )
-        )
+    def _on_reap(self, event: ReapEvent) -> Annotated | None:
+        if self.table.is_forgotten(event.process.key):
+            return None
+        annotated = deaths.note_reap(self.trace, event)
+        state = self.table.get(event.process.key) if annotated is not None else None
+        if state is not None:
+            self.retention.note_over(state)
+        if self.table.gone:
+            self._take_gone()
+        return annotated
+
+    def _on_fork(self, event: ForkEvent) -> Annotated:
+        annotated = births.note_fork(self.trace, event)
+        if self.table.gone:
+            self._take_gone()
+        return annotated
+
+    def _take_gone(self) -> None:
+        gone, self.table.gone = self.table.gone, []
+        for state in gone:
+            if not state.is_released and self.table.get(state.key) is not None:
+                self.scopes.release(state)
+                self.retention.note_over(state)

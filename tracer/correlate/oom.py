@@ -1,7 +1,7 @@
 """The OOM killer: whom it chose, and whom it killed for sharing the memory.
 
 Source: __oom_kill_process() in mm/oom_kill.c sends SIGKILL (SEND_SIG_PRIV), then
-marks the victim, then sends SIGKILL to whoever shares its memory, all in the
+marks the victim, then sends SIGKILL to every process that shares its memory, all in the
 context of the thread that wanted memory. Where a kprobe stands in for the mark,
 it comes before the signal.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tracer.correlate.state import ProcessState
+from tracer.correlate.process import ProcessState
 from tracer.model.events import OomEvent, SignalEvent
 from tracer.model.identity import Actor, ProcessKey
 

@@ -1,33 +1,48 @@
-"""Every scope met so far, the nesting of their namespaces, and membership."""
+"""Every scope known so far, the nesting of their namespaces, and membership."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tracer.correlate.scopes import Scope
-from tracer.correlate.state import ProcessState
+from tracer.correlate.process import ProcessState
+from tracer.correlate.process_table import ProcessTable
+from tracer.correlate.scope import Scope
 from tracer.model.identity import PidnsKey, ProcessKey, ProcessSnapshot
 from tracer.model.target import Container
 
-_TICK_NS = 10_000_000
+_MOST_WAITING = 4_096
+_CROWD = 64
 
 
 class ScopeTable:
-    """Who belongs where. Asked once for each process, not for each event."""
+    """Who belongs where. Asked once for each process, not for each event.
 
-    def __init__(self) -> None:
+    Args:
+        table: Every process.
+
+    Attributes:
+        ended: Ids of containers that were asked for, whose scope is dropped.
+    """
+
+    def __init__(self, table: ProcessTable) -> None:
+        self._table = table
         self._by_pidns: dict[PidnsKey, Scope] = {}
         self._shared: list[Scope] = []
         self._containers: list[Container] = []
-        # Members whose namespace's init has not been met yet.
+        # Members whose namespace's init is not known yet.
         self._waiting: dict[PidnsKey, list[ProcessState]] = {}
         self._newest: dict[int, Scope] = {}
         self._unnested: list[Scope] = []
         self._by_init: dict[ProcessKey, list[Scope]] = {}
+        self._targets: frozenset[str] = frozenset()
+        self.ended: set[str] = set()
 
     def __iter__(self) -> Iterator[Scope]:
         yield from self._by_pidns.values()
         yield from self._shared
+
+    def __contains__(self, scope: Scope) -> bool:
+        return self._by_pidns.get(scope.pidns) is scope or scope in self._shared
 
     @property
     def containers(self) -> tuple[Container, ...]:
@@ -43,8 +58,8 @@ class ScopeTable:
         """Learn of a container.
 
         Args:
-            container: The container; its scope gets it when its init is met.
-            known: Every process met so far: its init may be one of them.
+            container: The container; its scope gets it when its init is first seen.
+            known: Every process seen so far: its init may be one of them.
         """
         self._containers = [
             other
@@ -53,17 +68,17 @@ class ScopeTable:
         ]
         self._containers.append(container)
         for scope in self:
-            if _is_init_of(container, scope.init.host_pid, scope.init.start_boot_ns):
+            if container.is_init(scope.init):
                 scope.container = container
                 scope.cgroup_ids |= container.descendant_cgroup_ids
         if not container.has_own_pidns:
             for state in list(known):
-                if _is_init_of(container, *state.key):
+                if container.is_init(state.key):
                     self._lead_shared(container, state)
             for state in list(known):
                 self.reconsider(state, None)
 
-    def meet(self, state: ProcessState, parent: ProcessState | None) -> None:
+    def track(self, state: ProcessState, parent: ProcessState | None) -> None:
         """Enter a process into the scopes it belongs to.
 
         Args:
@@ -79,9 +94,9 @@ class ScopeTable:
             elif snapshot.is_init:
                 self._add_pidns(pidns, state, parent)
             else:
-                self._waiting.setdefault(pidns, []).append(state)
+                self._wait_for_init(pidns, state)
         for container in self._containers:
-            if not container.has_own_pidns and _is_init_of(container, *state.key):
+            if not container.has_own_pidns and container.is_init(state.key):
                 self._lead_shared(container, state)
         if self._shared:
             self.reconsider(state, parent)
@@ -120,16 +135,31 @@ class ScopeTable:
         pidns = snapshot.pidns_key
         return None if pidns is None else self._by_pidns.get(pidns)
 
+    def container_in(self, pidns: PidnsKey) -> Container | None:
+        """The container whose processes are in a namespace, or in one around it, or None."""
+        nearest = self._by_pidns.get(pidns)
+        for outer in _with_outers(nearest) if nearest is not None else ():
+            if outer.container is not None:
+                return outer.container
+        return None
+
+    def known_around(self, pidns: PidnsKey) -> tuple[Scope, ...]:
+        """A namespace and those around it, innermost first; none where it is not known."""
+        nearest = self._by_pidns.get(pidns)
+        return () if nearest is None else _with_outers(nearest)
+
+    def around(self, snapshot: ProcessSnapshot) -> tuple[Scope, ...]:
+        """The namespaces a process is in, innermost first, by its description alone."""
+        nearest = self.innermost(snapshot)
+        return () if nearest is None else _with_outers(nearest)
+
     def container_of(self, snapshot: ProcessSnapshot) -> Container | None:
         """The container a process belongs to, by its description alone, or None."""
         for scope in self._shared:
             if snapshot.cgroup_id in scope.cgroup_ids:
                 return scope.container
-        nearest = self.innermost(snapshot)
-        for outer in _with_outers(nearest) if nearest is not None else ():
-            if outer.container is not None:
-                return outer.container
-        return None
+        pidns = snapshot.pidns_key
+        return None if pidns is None else self.container_in(pidns)
 
     def container_around(self, state: ProcessState) -> Container | None:
         """The container a process belongs to, or None."""
@@ -142,6 +172,38 @@ class ScopeTable:
                 return scope.container
         return None
 
+    def forget(self, scope: Scope) -> None:
+        """Drop a scope that is over, and what is known of its container."""
+        if self._by_pidns.get(scope.pidns) is scope:
+            del self._by_pidns[scope.pidns]
+        if self._newest.get(scope.pidns.inum) is scope:
+            del self._newest[scope.pidns.inum]
+        for scopes in (self._shared, self._unnested):
+            if scope in scopes:
+                scopes.remove(scope)
+        led = [one for one in self._by_init.pop(scope.init, []) if one is not scope]
+        if led:
+            self._by_init[scope.init] = led
+        if scope.container is None:
+            return
+        if scope.container.id in self._targets:
+            self.ended.add(scope.container.id)
+        else:
+            self._containers = [one for one in self._containers if one != scope.container]
+
+    def keep_containers(self, ids: Iterable[str]) -> None:
+        """Name the containers that were asked for: they are reported to the end."""
+        self._targets |= frozenset(ids)
+
+    def _wait_for_init(self, pidns: PidnsKey, state: ProcessState) -> None:
+        waiting = self._waiting.setdefault(pidns, [])
+        waiting.append(state)
+        if len(waiting) % _CROWD == 0:
+            # Its record may be lost for good.
+            waiting[:] = [one for one in waiting if not one.is_released]
+        if len(self._waiting) > _MOST_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+
     def _add_pidns(self, pidns: PidnsKey, init: ProcessState, parent: ProcessState | None) -> None:
         snapshot = init.snapshot
         level = snapshot.pidns_level or 0
@@ -153,7 +215,7 @@ class ScopeTable:
             outer_inum=snapshot.parent_pidns_inum,
         )
         for container in self._containers:
-            if container.has_own_pidns and _is_init_of(container, *init.key):
+            if container.has_own_pidns and container.is_init(init.key):
                 scope.container = container
         scope.outer = self._outer_of(scope, parent)
         self._by_pidns[pidns] = scope
@@ -166,8 +228,10 @@ class ScopeTable:
             if inner.outer_inum == pidns.inum and inner.level == level + 1:
                 self._unnested.remove(inner)
                 inner.outer = scope
-                for state in list(inner.present.values()):
-                    _join(state, _with_outers(scope))
+                for key in list(inner.present):
+                    member = self._table.get(key)
+                    if member is not None:
+                        _join(member, _with_outers(scope))
         if scope.outer is None and level > 1:
             self._unnested.append(scope)
 
@@ -175,7 +239,7 @@ class ScopeTable:
         for outer in parent.scopes if parent is not None else ():
             if not outer.is_shared and outer.level == scope.level - 1:
                 return outer
-        # Inode numbers are reused: the newest is meant, if it still lives.
+        # Inode numbers are reused: the newest is meant, if it still exists.
         newest = self._newest.get(scope.outer_inum or 0)
         if newest is None or newest.level != scope.level - 1 or newest.init_notified_ns is not None:
             return None
@@ -216,16 +280,12 @@ def _join(state: ProcessState, scopes: tuple[Scope, ...]) -> None:
     if state.is_released:
         return
     for scope in new:
-        scope.present[state.key] = state
-        stop = scope.open_stop
-        if stop is not None and scope.init != state.key:
-            stop.members.add(state.key)
-
-
-def _is_init_of(container: Container, host_pid: int, start_boot_ns: int) -> bool:
-    # /proc gives a container's start in ticks, the kernel in ns: the same
-    # process if the tick agrees.
-    if container.init_host_pid != host_pid:
-        return False
-    start = container.init_start_boot_ns
-    return start is None or abs(start - start_boot_ns) <= _TICK_NS
+        if scope.gone_ns is None:
+            scope.present[state.key] = None
+        elif state.gone_by_ns is None:
+            state.gone_by_ns = scope.gone_ns
+        for stop in scope.stops:
+            # A folded process is reported long after its fork.
+            is_of_it = stop.end_ns is None or state.born_ns < stop.end_ns
+            if is_of_it and scope.init != state.key:
+                stop.members.add(state.key)

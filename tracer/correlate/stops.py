@@ -11,7 +11,9 @@ from tracer.model.signals import SIGKILL, SignalResult
 from tracer.model.verdicts import StopOutcome
 
 SURVIVED_AFTER_NS = 60_000_000_000
-"""A stop signal that init outlives this long, unescalated, did not stop it."""
+"""A stop signal that init outlives this long, unescalated, did not stop it, unless a longer
+grace is known."""
+_AFTER_GRACE_NS = 5_000_000_000
 
 
 class StopTrigger(StrEnum):
@@ -25,6 +27,22 @@ class StopTrigger(StrEnum):
 
 
 @dataclass(slots=True)
+class MemberCounts:
+    """How a stop's members ended; each in exactly one."""
+
+    sigkilled: int = 0
+    signalled: int = 0
+    exited: int = 0
+    already_zombie: int = 0
+    survived: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.sigkilled + self.signalled + self.exited + self.already_zombie + self.survived
+
+
+@dataclass(slots=True)
 class StopState:
     """One stop: who was there, what was sent, how it ended.
 
@@ -33,7 +51,9 @@ class StopState:
         trigger: What began it.
         stop_signo: The signal that stops what is being stopped.
         members: The processes unreleased at the begin and those forked later,
-            init left out.
+            init left out; but for those that are forgotten.
+        forgotten: How those ended.
+        forgot_late: One of those was not seen from its birth.
         stop_signal: The first stop signal to init.
         stop_signals: How many there were.
         last_asked_ns: When the last one was sent.
@@ -44,12 +64,16 @@ class StopState:
         outcome: How it went; None while it goes on.
         was_init_stopped: Init was stopped (SIGSTOP) when SIGKILL came.
         after_survived_ns: When a stop signal had been sent that init survived.
+        is_assumed: Nothing but its sender, a runtime, says that the signal was to stop it.
+        grace_ns: The grace its runtime gives, where that is known.
     """
 
     begin_ns: int
     trigger: StopTrigger
     stop_signo: int
     members: set[ProcessKey] = field(default_factory=set)
+    forgotten: MemberCounts = field(default_factory=MemberCounts)
+    forgot_late: bool = False
     stop_signal: SignalEvent | None = None
     stop_signals: int = 0
     last_asked_ns: int | None = None
@@ -60,6 +84,8 @@ class StopState:
     outcome: StopOutcome | None = None
     was_init_stopped: bool = False
     after_survived_ns: int | None = None
+    is_assumed: bool = False
+    grace_ns: int | None = None
 
     @property
     def is_closed(self) -> bool:
@@ -68,7 +94,7 @@ class StopState:
 
     @property
     def escalated(self) -> bool:
-        """Whether somebody sent SIGKILL after the stop signal.
+        """Whether a process sent SIGKILL after the stop signal.
 
         The kernel's own (the OOM killer, an outer namespace's end) is no
         escalation.
@@ -89,7 +115,9 @@ class StopState:
             or self.init_exit_ns is not None
         ):
             return None
-        return self.last_asked_ns + SURVIVED_AFTER_NS
+        # SIGKILL comes when the grace is over, and who sends it is not always prompt.
+        grace_ns = self.grace_ns + _AFTER_GRACE_NS if self.grace_ns is not None else 0
+        return self.last_asked_ns + max(SURVIVED_AFTER_NS, grace_ns)
 
     def note_stop_signal(self, event: SignalEvent) -> None:
         """Enter a stop signal to init."""

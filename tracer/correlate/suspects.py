@@ -22,22 +22,19 @@ _KEPT = 8
 
 @dataclass(frozen=True, slots=True)
 class SentSignal:
-    """A signal that could kill, and why it was sent as far as it alone tells.
+    """A signal that could kill, and why it was sent as far as it shows by itself.
 
     Args:
         event: The signal.
         cause: Why.
         rests_on: The kinds of record whose absence ``cause`` rests on.
         rests_since_ns: From when on; None = for as long as a stop may be under way.
-        is_near_oom: The kernel sent it in a thread that had just been in the
-            OOM killer.
     """
 
     event: SignalEvent
     cause: Cause
     rests_on: frozenset[str] = frozenset()
     rests_since_ns: int | None = None
-    is_near_oom: bool = False
 
 
 @dataclass(slots=True)
@@ -58,6 +55,11 @@ class Suspects:
         self._by_signo: dict[int, _OneSignal] | None = None
         self._delivered: DeliverEvent | None = None
         self._injected_kill = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no signal that bears on its end."""
+        return self._by_signo is None and self._delivered is None and not self._injected_kill
 
     def add(self, sent: SentSignal) -> None:
         """Enter a signal whose default action kills."""
@@ -81,7 +83,7 @@ class Suspects:
         """Enter that a thread took a signal from the queue."""
         if event.signo == SIGKILL:
             # The thread of a dying process is shown a SIGKILL without siginfo;
-            # one with siginfo is a tracer's, which nobody generated.
+            # one with siginfo is a ptracer's, which was never generated.
             if event.si_code is not None and not self.has(SIGKILL):
                 self._injected_kill = True
         elif event.disposition is Disposition.DEFAULT:
@@ -105,7 +107,7 @@ class Suspects:
         Of SIGKILL the first that was queued kills. So does the first other one
         that found the default action in place, unless a tracer kept it back;
         where a thread took the fatal signal from the queue (it had been blocked,
-        it dumps core, a tracer let it through) its siginfo tells which one it was.
+        it dumps core, a tracer let it through) its siginfo shows which one it was.
         """
         one = self._by_signo.get(signo) if self._by_signo is not None else None
         if one is None:
@@ -126,6 +128,21 @@ class Suspects:
         if signo < SIGRTMIN_KERNEL or len({sent.event.actor.key for sent in fitting}) == 1:
             return fitting[-1] if fitting else None
         return None
+
+
+class _NoSuspects(Suspects):
+    """Of processes that are known to have exited, all of them: nothing is entered."""
+
+    __slots__ = ()
+
+    def add(self, sent: SentSignal) -> None:
+        """Leave it out."""
+
+    def note_delivery(self, event: DeliverEvent) -> None:
+        """Leave it out."""
+
+
+NO_SUSPECTS: Suspects = _NoSuspects()
 
 
 def _queued_info(event: SignalEvent) -> tuple[int | None, int | None]:

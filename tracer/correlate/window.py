@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracer.correlate.correlator import Correlator
-from tracer.correlate.state import ProcessState
+from tracer.correlate.process import ProcessState
 
 
 def forget_before(correlator: Correlator, since_boot_ns: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tracer.correlate import causes
-from tracer.correlate.state import ProcessState, ReapState
-from tracer.correlate.world import World
+from tracer.correlate import descent
+from tracer.correlate.process import ProcessState, ReapState
+from tracer.correlate.trace_state import TraceState
 from tracer.model.events import Precision, SigchldAction
 from tracer.model.identity import ProcessKey
 from tracer.model.verdicts import ReapKind
@@ -32,12 +32,16 @@ class ZombieView:
         responsible: Who has to reap it; once it is gone, who let it lie longest.
         holder: Who had to reap it last.
         is_orphan: The one responsible is not its own parent, which had died.
-        is_direct_injection: Its parent lives outside its PID namespace.
+        is_direct_injection: Its parent is outside its PID namespace.
         is_put_in: It came from outside, or an ancestor did.
         live_threads: How many threads lived on, where its main thread alone had
-            ended: nobody can reap it before they end. Else 0.
+            ended: it cannot be reaped before they do. Else 0.
         parent_sigchld: What the one responsible does about SIGCHLD.
         tracer: Who traces it and has not waited for it yet, or None.
+        is_tracers: The one responsible was no parent, but traced it.
+        held_ns: For how long the one responsible had to reap it.
+        lost: The kinds of record that were lost in that time and without which it is
+            not certain who had to reap it.
     """
 
     state: ProcessState
@@ -54,6 +58,9 @@ class ZombieView:
     live_threads: int
     parent_sigchld: SigchldAction
     tracer: ProcessKey | None
+    held_ns: int
+    is_tracers: bool = False
+    lost: tuple[str, ...] = ()
 
     @property
     def is_leader_only(self) -> bool:
@@ -61,35 +68,56 @@ class ZombieView:
         return self.live_threads > 0
 
 
-def view_zombies(world: World) -> Iterator[ZombieView]:
-    """Every zombie worth naming: old, there before tracing, or a leader alone."""
-    min_ns = world.options.min_zombie_ns
-    for state in world.table:
-        alone = view_leader(world, state)
-        if alone is not None and (alone.at_least_ns or 0) >= min_ns:
-            yield alone
-        view = view_zombie(world, state)
-        if view is None:
-            continue
-        is_old = view.at_least_ns is not None and view.at_least_ns >= min_ns
-        was_there = state.zombie is not None and (
-            state.zombie.begin_precision is Precision.LOWER_BOUND
-        )
-        if is_old or was_there:
+def view_zombies(trace: TraceState) -> Iterator[ZombieView]:
+    """Every zombie worth naming, in order of birth."""
+    for state in trace.table:
+        for view in view_zombies_of(trace, state):
+            if is_worth_naming(trace, view):
+                yield view
+
+
+def view_zombies_of(trace: TraceState, state: ProcessState) -> Iterator[ZombieView]:
+    """A process as a zombie: its main thread alone, then the whole of it."""
+    for view in (view_leader(trace, state), view_zombie(trace, state)):
+        if view is not None:
             yield view
 
 
-def responsible_for(state: ProcessState) -> ProcessKey | None:
-    """Who has to reap a process: whom the kernel told last, else its parent."""
-    holder = state.zombie.holder if state.zombie is not None else None
-    return holder or state.snapshot.parent_key
+def is_worth_naming(trace: TraceState, view: ZombieView) -> bool:
+    """Whether a zombie was old, or there before tracing.
+
+    The init of a command that this program started waits for this program, which is busy
+    with the records of its end: that says nothing about the command.
+    """
+    if any(scope.is_ours and scope.init == view.state.key for scope in view.state.scopes):
+        return False
+    if (view.at_least_ns or 0) >= trace.options.min_zombie_ns and view.at_least_ns is not None:
+        return True
+    zombie = view.state.zombie
+    return (
+        not view.is_leader_only
+        and zombie is not None
+        and zombie.begin_precision is Precision.LOWER_BOUND
+    )
 
 
-def holder_at(state: ProcessState, boot_ns: int) -> ProcessKey | None:
+def was_zombie_by(state: ProcessState, boot_ns: int) -> bool:
+    """Whether a process had become a zombie by an instant, released since or not.
+
+    One of before the trace was a zombie when its first reading was taken, too: that is
+    of a moment before the processes were listed.
+    """
+    zombie = state.zombie
+    return zombie is not None and (
+        zombie.begin_ns <= boot_ns or zombie.begin_precision is Precision.LOWER_BOUND
+    )
+
+
+def duty_holder_at(state: ProcessState, boot_ns: int) -> ProcessKey | None:
     """Who had to reap a zombie at an instant."""
-    holdings = state.zombie.holdings if state.zombie is not None else []
-    told = [holding.holder for holding in holdings if holding.since_ns <= boot_ns]
-    return told[-1] if told else state.original_parent
+    duties = state.zombie.duties if state.zombie is not None else []
+    notified = [duty.holder for duty in duties if duty.since_ns <= boot_ns]
+    return notified[-1] if notified else state.original_parent
 
 
 def release_of(state: ProcessState) -> ReapState | None:
@@ -100,11 +128,18 @@ def release_of(state: ProcessState) -> ReapState | None:
     if zombie is not None and zombie.begin_precision is not Precision.LOWER_BOUND:
         zombie_ns = max(0, state.gone_by_ns - zombie.begin_ns)
     return ReapState(
-        state.gone_by_ns, Precision.UPPER_BOUND, ReapKind.UNKNOWN, None, None, zombie_ns, precision
+        state.gone_by_ns,
+        Precision.UPPER_BOUND,
+        ReapKind.UNKNOWN,
+        None,
+        None,
+        zombie_ns,
+        precision,
+        is_stand_in=True,
     )
 
 
-def view_leader(world: World, state: ProcessState) -> ZombieView | None:
+def view_leader(trace: TraceState, state: ProcessState) -> ZombieView | None:
     """A process whose main thread ended first, as a zombie; or None."""
     begin_ns = state.leader_exit_ns
     if begin_ns is None:
@@ -113,10 +148,14 @@ def view_leader(world: World, state: ProcessState) -> ZombieView | None:
     if until_ns is None and (state.exit_ns is not None or release_of(state) is not None):
         return None
     # Another thread may have called exec and put an end to it.
-    if world.losses.any_between(begin_ns, until_ns, ("exec",)):
+    if trace.losses.any_between(begin_ns, until_ns, ("exec",)):
         return None
     is_bound = until_ns is None or state.is_leader_exit_bound
-    lasted_ns = (until_ns if until_ns is not None else world.now_ns) - begin_ns
+    if until_ns is None:
+        # The last thread may have ended unseen: it lived at its last sign of life.
+        is_lost = trace.losses.any_between(state.alive_until_ns, None, ("exit",))
+        until_ns = max(begin_ns, state.alive_until_ns) if is_lost else trace.now_ns
+    lasted_ns = until_ns - begin_ns
     return ZombieView(
         state=state,
         begin_ns=begin_ns,
@@ -128,33 +167,37 @@ def view_leader(world: World, state: ProcessState) -> ZombieView | None:
         holder=state.snapshot.parent_key,
         is_orphan=False,
         is_direct_injection=state.is_injected,
-        is_put_in=_is_put_in(world, state),
+        is_put_in=_is_put_in(trace, state),
         live_threads=max(1, state.live_threads),
         parent_sigchld=state.parent_sigchld,
         tracer=None,
+        held_ns=lasted_ns,
     )
 
 
-def view_zombie(world: World, state: ProcessState) -> ZombieView | None:
+def view_zombie(trace: TraceState, state: ProcessState) -> ZombieView | None:
     """A process as a zombie, or None where it never was one, or that is not known."""
     zombie, reap = state.zombie, release_of(state)
-    if zombie is None or _never_was(world, state, reap):
+    if zombie is None or _never_was(trace, state, reap):
         return None
     if reap is not None:
         until_ns, zombie_ns, precision = reap.boot_ns, reap.zombie_ns, reap.zombie_precision
     else:
-        until_ns = world.now_ns
+        until_ns = trace.now_ns
         zombie_ns = max(0, until_ns - zombie.begin_ns)
-        # Whose parent was not told had not got that far at its last sign of life.
+        # A process whose parent was not notified was not a zombie yet at its last sign of life.
         is_begin_early = zombie.begin_precision is Precision.UPPER_BOUND
         precision = Precision.UPPER_BOUND if is_begin_early else Precision.LOWER_BOUND
     at_least_ns = zombie_ns
     if zombie_ns is not None and reap is not None and precision is Precision.UPPER_BOUND:
         proved_ns = state.seen_until_ns - zombie.begin_ns
-        slack_ns = min(_TRAILING_NS, world.options.min_zombie_ns // 2)
-        at_least_ns = max(0, proved_ns, zombie_ns - slack_ns)
+        slack_ns = min(_TRAILING_NS, trace.options.min_zombie_ns // 2)
+        # Of a release whose record was lost the bound says nothing: it may have come
+        # right behind the last sign that the zombie was there.
+        is_lost = _is_release_lost(trace, state, reap)
+        at_least_ns = max(0, proved_ns, 0 if is_lost else zombie_ns - slack_ns)
     spells = list(_spells(state, until_ns))
-    holder, _, sigchld = spells[-1]
+    holder, held_ns, sigchld = spells[-1]
     tracer = None
     if reap is None and _is_tracer(holder, state):
         tracer = holder
@@ -162,7 +205,8 @@ def view_zombie(world: World, state: ProcessState) -> ZombieView | None:
         sigchld = state.parent_sigchld
     responsible = holder
     if reap is not None:
-        responsible, _, sigchld = max(spells, key=lambda spell: spell[1])
+        responsible, held_ns, sigchld = max(spells, key=lambda spell: spell[1])
+    is_tracers = tracer is None and _is_tracer(responsible, state)
     return ZombieView(
         state=state,
         begin_ns=zombie.begin_ns,
@@ -172,43 +216,58 @@ def view_zombie(world: World, state: ProcessState) -> ZombieView | None:
         reap=reap,
         responsible=responsible,
         holder=holder,
-        is_orphan=responsible is not None and responsible != state.original_parent,
+        is_orphan=responsible not in (None, state.original_parent) and not is_tracers,
         is_direct_injection=state.is_injected,
-        is_put_in=_is_put_in(world, state),
+        is_put_in=_is_put_in(trace, state),
         live_threads=0,
         parent_sigchld=sigchld,
         tracer=tracer,
+        held_ns=held_ns,
+        is_tracers=is_tracers,
+        lost=trace.losses.kinds_between(
+            max(zombie.begin_ns, state.parent_seen_ns), until_ns, ("signal",)
+        ),
     )
 
 
-def _never_was(world: World, state: ProcessState, reap: ReapState | None) -> bool:
+def _is_release_lost(trace: TraceState, state: ProcessState, reap: ReapState) -> bool:
+    """Whether the record of a release was lost, so that only an upper bound is known."""
+    if reap.is_stand_in:
+        return True
+    since_ns = max(state.seen_until_ns, state.exit_ns or 0)
+    return reap.precision is Precision.UPPER_BOUND and trace.losses.any_between(
+        since_ns, reap.boot_ns, ("reap", "free")
+    )
+
+
+def _never_was(trace: TraceState, state: ProcessState, reap: ReapState | None) -> bool:
     zombie = state.zombie
     if reap is not None:
         return reap.zombie_ns == 0 and reap.zombie_precision is Precision.EXACT
-    if _may_be_released(world, state):
+    if _may_be_released(trace, state):
         return True
-    if zombie is None or zombie.holdings or zombie.begin_precision is Precision.LOWER_BOUND:
+    if zombie is None or zombie.duties or zombie.begin_precision is Precision.LOWER_BOUND:
         return False
     if state.exit_signo == 0:
         return False
-    # Nobody was told: it is still on its way (an init waits for its namespace), or
-    # it goes by itself in a moment. Where the telling may be lost, time decides.
+    # No process was notified: it is still exiting (an init waits for its namespace), or it
+    # reaps itself in a moment. Where the notification may be lost, time decides.
     return bool(state.led) or not (
-        world.losses.any_between(state.exit_ns or 0, None, ("signal",))
-        and world.now_ns - zombie.begin_ns >= _SURELY_DEAD_NS
+        trace.losses.any_between(state.exit_ns or 0, None, ("signal",))
+        and trace.now_ns - zombie.begin_ns >= _SURELY_DEAD_NS
     )
 
 
-def _may_be_released(world: World, state: ProcessState) -> bool:
+def _may_be_released(trace: TraceState, state: ProcessState) -> bool:
     """Whether it may be gone for all that is known: the records of that were lost."""
-    losses, since_ns = world.losses, state.seen_until_ns
+    losses, since_ns = trace.losses, state.seen_until_ns
     is_lost = losses.any_between(since_ns, None, ("free",))
-    # With kprobes two records tell of a release, but for that of a main thread that
+    # With kprobes there are two records of a release, but for that of a main thread that
     # ended first: its last thread releases it without release_task being entered.
     may_be_leader = state.leader_exit_ns is not None or losses.any_between(
         state.born_ns, state.exit_ns, ("exit",)
     )
-    if is_lost and world.is_hooked("reap") and not may_be_leader:
+    if is_lost and trace.is_hooked("reap") and not may_be_leader:
         return losses.any_between(since_ns, None, ("reap",))
     return is_lost
 
@@ -220,13 +279,19 @@ def _spells(
     zombie = state.zombie
     if zombie is None:
         return
-    holdings = zombie.holdings
-    if not holdings or holdings[0].since_ns > zombie.begin_ns:
-        first_until_ns = holdings[0].since_ns if holdings else until_ns
-        yield state.original_parent, first_until_ns - zombie.begin_ns, state.parent_sigchld
-    ends_ns = [*(holding.since_ns for holding in holdings), until_ns][1:]
-    for holding, end_ns in zip(holdings, ends_ns, strict=False):
-        yield holding.holder, end_ns - holding.since_ns, holding.sigchld
+    duties = zombie.duties
+    if not duties or duties[0].since_ns > zombie.begin_ns:
+        first_until_ns = duties[0].since_ns if duties else until_ns
+        first, sigchld = state.original_parent, state.parent_sigchld
+        tracer = state.tracer_host_pid
+        was_there = zombie.begin_precision is Precision.LOWER_BOUND
+        if was_there and tracer is not None and (first is None or first.host_pid != tracer):
+            # It was found with a tracer that had not waited for it: known by its pid alone.
+            first, sigchld = ProcessKey(tracer, 0), SigchldAction.UNKNOWN
+        yield first, first_until_ns - zombie.begin_ns, sigchld
+    ends_ns = [*(duty.since_ns for duty in duties), until_ns][1:]
+    for duty, end_ns in zip(duties, ends_ns, strict=False):
+        yield duty.holder, end_ns - duty.since_ns, duty.sigchld
 
 
 def _is_tracer(holder: ProcessKey | None, state: ProcessState) -> bool:
@@ -237,5 +302,5 @@ def _is_tracer(holder: ProcessKey | None, state: ProcessState) -> bool:
     )
 
 
-def _is_put_in(world: World, state: ProcessState) -> bool:
-    return any(causes.is_put_in(state, scope, world.table) for scope in state.scopes)
+def _is_put_in(trace: TraceState, state: ProcessState) -> bool:
+    return any(descent.is_put_in(state, scope, trace.table) for scope in state.scopes)

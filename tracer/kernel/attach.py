@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 from tracer.kernel.btf import checked, libbpf
@@ -18,9 +20,11 @@ _PERF_EVENT_IOC_SET_BPF = 0x40042408
 _PERF_ATTR_BYTES = 112
 _PERF_TYPE_TRACEPOINT = 2
 _KRETPROBE_BIT = 1
+_READ_BYTES = 1 << 20
 
 _SYS_MOUNT_API = {"fsopen": 430, "fsconfig": 431, "fsmount": 432}
 """The same numbers on every architecture; Linux 5.2."""
+_TRACEFS = Path("/sys/kernel/tracing")
 _FSOPEN_CLOEXEC = 1
 _FSCONFIG_CMD_CREATE = 6
 _FSMOUNT_CLOEXEC = 1
@@ -45,12 +49,24 @@ class _PerfEventAttr(ctypes.Structure):
     )
 
 
-def attach(candidate: Candidate, program_fd: int) -> int:
+class _IteratorOptions(ctypes.Structure):
+    """The head of struct bpf_link_create_opts (libbpf 0.3, bpf.h)."""
+
+    _fields_ = (
+        ("size", ctypes.c_size_t),
+        ("flags", ctypes.c_uint32),
+        ("info", ctypes.c_void_p),
+        ("info_bytes", ctypes.c_uint32),
+    )
+
+
+def attach(candidate: Candidate, program_fd: int, map_fd: int) -> int:
     """Attach one program.
 
     Args:
         candidate: How and where.
         program_fd: The loaded program.
+        map_fd: The map whose elements ``iter:bpf_map_elem`` goes over.
 
     Returns:
         The descriptor that keeps it attached; for an iterator the link from
@@ -62,7 +78,7 @@ def attach(candidate: Candidate, program_fd: int) -> int:
     if candidate.attach is Attach.RAW_TRACEPOINT:
         return checked(libbpf().bpf_raw_tracepoint_open(candidate.point.encode(), program_fd))
     if candidate.attach is Attach.ITERATOR:
-        return checked(libbpf().bpf_link_create(program_fd, 0, BPF_TRACE_ITER, None))
+        return _link_iterator(program_fd, map_fd if candidate.point == "bpf_map_elem" else None)
     if candidate.attach is Attach.TRACEPOINT:
         return _attach_perf_event(
             program_fd, type=_PERF_TYPE_TRACEPOINT, config=tracepoint_id(candidate.point)
@@ -76,16 +92,20 @@ def attach(candidate: Candidate, program_fd: int) -> int:
     )
 
 
-def open_iterator(link_fd: int) -> int:
-    """Start a pass of an iterator.
-
-    Returns:
-        A descriptor to read the pass's output from.
+def run_iterator(link_fd: int) -> bytearray:
+    """Make one pass of an iterator, and return all that its program wrote.
 
     Raises:
         OSError: The kernel refuses.
     """
-    return checked(libbpf().bpf_iter_create(link_fd))
+    chunks = []
+    iterator_fd = checked(libbpf().bpf_iter_create(link_fd))
+    try:
+        while chunk := os.read(iterator_fd, _READ_BYTES):
+            chunks.append(chunk)
+    finally:
+        os.close(iterator_fd)
+    return bytearray().join(chunks)
 
 
 def tracepoint_id(point: str) -> int:
@@ -95,11 +115,31 @@ def tracepoint_id(point: str) -> int:
         point: ``GROUP/NAME``.
 
     Source:
-        tracefs, by a mount of our own that nobody else sees: a container has none.
+        tracefs, by a private mount that no other process sees: a container has none.
+        Without CAP_SYS_ADMIN the one that is mounted.
 
     Raises:
         OSError: There is no tracefs, or no such tracepoint.
     """
+    name = f"events/{point}/id"
+    try:
+        mount_fd = _mount_tracefs()
+    except PermissionError as error:
+        with contextlib.suppress(OSError):
+            return int((_TRACEFS / name).read_text(encoding="ascii"))
+        raise PermissionError(
+            error.errno,
+            f"CAP_SYS_ADMIN missing, or CAP_DAC_READ_SEARCH and a tracefs on {_TRACEFS}",
+        ) from error
+    try:
+        id_fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=mount_fd)
+    finally:
+        os.close(mount_fd)
+    with open(id_fd, encoding="ascii") as file:
+        return int(file.read())
+
+
+def _mount_tracefs() -> int:
     libc = ctypes.CDLL(None, use_errno=True)
 
     def call(name: str, *arguments: Any) -> int:
@@ -110,17 +150,24 @@ def tracepoint_id(point: str) -> int:
     try:
         create = ctypes.c_uint(_FSCONFIG_CMD_CREATE)
         call("fsconfig", ctypes.c_int(context_fd), create, None, None, ctypes.c_int(0))
-        mount_fd = call(
+        return call(
             "fsmount", ctypes.c_int(context_fd), ctypes.c_uint(_FSMOUNT_CLOEXEC), ctypes.c_uint(0)
         )
     finally:
         os.close(context_fd)
-    try:
-        id_fd = os.open(f"events/{point}/id", os.O_RDONLY | os.O_CLOEXEC, dir_fd=mount_fd)
-    finally:
-        os.close(mount_fd)
-    with open(id_fd, encoding="ascii") as file:
-        return int(file.read())
+
+
+def _link_iterator(program_fd: int, map_fd: int | None) -> int:
+    if map_fd is None:
+        return checked(libbpf().bpf_link_create(program_fd, 0, BPF_TRACE_ITER, None))
+    # union bpf_iter_link_info begins with the map's descriptor.
+    info = ctypes.c_uint32(map_fd)
+    options = _IteratorOptions(
+        size=ctypes.sizeof(_IteratorOptions),
+        info=ctypes.addressof(info),
+        info_bytes=ctypes.sizeof(info),
+    )
+    return checked(libbpf().bpf_link_create(program_fd, 0, BPF_TRACE_ITER, ctypes.byref(options)))
 
 
 def _attach_perf_event(program_fd: int, **attributes: int) -> int:

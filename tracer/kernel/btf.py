@@ -120,7 +120,7 @@ def checked(result: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MemberLayout:
-    """Where a member lies, counted from the start of the outermost structure.
+    """The offset of a member from the start of the outermost structure.
 
     Units:
         offset, size: bytes; size is 0 for a flexible array.

@@ -4,8 +4,9 @@ BCC brings a whole compiler into memory (124 MB resident). It stays here: the
 descriptors of the maps and programs go to the parent over a socket, and with
 them everything that keeps them alive.
 
-Run as ``python -m tracer.kernel.load_child FD OPTIONS``. stderr is a file of the
-parent's, for what clang and the verifier say.
+Its arguments are a descriptor and the options; the environment is a clean one
+(:mod:`tracer.kernel.loader` starts it). stderr is a file of the parent's, for what
+clang and the verifier say.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,11 +38,32 @@ _HEADERS = (
     "zt_tracked.h",
     "zt_filter.h",
     "zt_record.h",
-    "zt_tell.h",
+    "zt_stops.h",
+    "zt_lifetimes.h",
+    "zt_repeats.h",
+    "zt_emit.h",
     "zt_probe.h",
 )
-_MAPS = ("zt_events", "zt_config", "zt_pidns", "zt_cgroups", "zt_tracked", "zt_drops")
-_INNER_MAPS = ("zt_tracked_starts", "zt_following", "zt_told", "zt_scratch")
+_MAPS = (
+    "zt_events",
+    "zt_uneventful",
+    "zt_config",
+    "zt_pidns",
+    "zt_cgroups",
+    "zt_tracked",
+    "zt_lifetimes",
+    "zt_numbers",
+    "zt_repeats",
+    "zt_drops",
+)
+_INNER_MAPS = (
+    "zt_tracked_starts",
+    "zt_seen_before",
+    "zt_scratch",
+    "zt_newborn",
+    "zt_stops",
+    "zt_no_repeat",
+)
 """Which the programs alone use."""
 
 # enum bpf_prog_type
@@ -54,7 +77,7 @@ _PROGRAM_TYPES = {
 
 
 def _version_code() -> int:
-    """What BCC wants to be told; nothing of ours looks at it."""
+    """The version that BCC asks for; none of our code uses it."""
     numbers = [int(digits) for digits in re.findall(r"\d+", platform.release())]
     major, minor, patch = [*numbers, 0, 0, 0][:3]
     return (major << 16) + (minor << 8) + min(patch, 255)
@@ -77,7 +100,7 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """Compile and load everything this kernel can use.
 
     Args:
-        options: ``bpf_directory``, ``ring_pages``, ``tracked_max``,
+        options: ``bpf_directory``, ``ring_pages``, ``tracked_max``, ``lifetimes_max``,
             ``cgroup_v1``, ``preallocate``, ``kprobes_refused``; with ``store`` (a directory)
             and ``digest`` what was compiled is kept there.
 
@@ -122,6 +145,7 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
             f"-DLINUX_VERSION_CODE={_version_code()}",
             f"-DZT_RING_PAGES={options['ring_pages']}",
             f"-DZT_TRACKED_MAX={options['tracked_max']}",
+            f"-DZT_LIFETIMES_MAX={options['lifetimes_max']}",
         ],
     )
     compiled = time.monotonic()
@@ -190,7 +214,7 @@ def _keep(
             options["digest"], StoredSet(features, image.ProgramImage(maps, programs))
         )
     except (OSError, LookupError) as error:
-        sys.stderr.write(f"the compiled programs are not kept: {error}\n")
+        sys.stderr.write(f"the compiled programs could not be stored: {error}\n")
 
 
 def main() -> None:
@@ -204,15 +228,15 @@ def main() -> None:
         answer = {"error": error.message, "hint": error.hint}
     except ImportError as error:
         answer = {"missing": str(error)}
-    except Exception as error:  # noqa: BLE001  BCC raises nothing narrower
+    except OSError as error:
+        answer = {"failed": str(error), "errno": error.errno or 0}
+        traceback.print_exc()
+    except (Exception, SystemExit) as error:  # noqa: BLE001  BCC raises nothing narrower, and exits
         answer = {"failed": f"{type(error).__name__}: {error}", "errno": ctypes.get_errno()}
+        traceback.print_exc()
     sys.stderr.flush()
     try:
         socket.send_fds(parent, [json.dumps(answer).encode()], fds)
     except BrokenPipeError:
         os._exit(1)
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

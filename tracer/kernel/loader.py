@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -15,29 +15,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tracer.errors import BpfUnavailableError, PrivilegeError, ZomtraceError
-from tracer.kernel.maps import BpfMap
+from tracer.errors import BpfUnavailableError, ZomtraceError
+from tracer.kernel.maps import BpfMap, map_shape
+from tracer.kernel.rights import is_locked_down, refuse_by_errno, too_few_descriptors
 from tracer.kernel.store import StoredSet, digest_of, users_store
 from tracer.kernel.view import KernelFeatures
+from tracer.trust.programs import clean_environment
 from tracer.wire.header import CONSTANTS, bpf_directory
 
 TRACKED_MAX = 131072
 """How many dead, unreaped processes of the target can be followed."""
 
-LOCKDOWN = Path("/sys/kernel/security/lockdown")
+HOST_LIFETIMES_MAX = 32768
+TARGET_LIFETIMES_MAX = 16_384
+"""How many lifetimes may be folded at a time; beyond that each event has a record of its own."""
 
 _ANSWER_TIMEOUT_S = 120.0
 """Compiling takes 0.3 s; half a minute in an emulated guest under load."""
 
+_LOADING = "loading BPF programs"
 _MAX_ANSWER_BYTES = 1 << 16
+_MAX_LOG_BYTES = 16 << 20
 _MAX_FDS = 64
 _MAP_SIZES = {
-    "zt_config": (4, 16, 1),
+    "zt_config": (4, 40, 1),
     "zt_pidns": (4, 4, 1024),
     "zt_cgroups": (8, 4, 1024),
     "zt_tracked": (16, 32, TRACKED_MAX),
+    "zt_numbers": (4, 8, 6),
     "zt_drops": (4, 8, CONSTANTS["ZT_KIND_COUNT"]),
 }
+_RUN_CHILD = """\
+import sys
+sys.path.insert(0, sys.argv.pop())
+import tracer
+del sys.path[0]
+from tracer.kernel.load_child import main
+main()
+"""
+"""Imports this package from where we have it, all else from Python's own places."""
 _VERIFIER_NOISE = re.compile(
     r"^(processed \d+ insns|verification time|stack depth|$|HINT:|bpf: Failed|from \d+ to|\d+: )"
 )
@@ -76,7 +92,7 @@ class LoadJob:
     """The programs on their way into the kernel.
 
     What was compiled before, for this kernel, from these sources, is loaded at
-    once. Else BCC compiles it, in a process of its own that goes on beside us.
+    once. Else BCC compiles it, in a separate process that runs in parallel.
 
     Args:
         ring_bytes: Size of the ring; a power of two, pages at least.
@@ -100,6 +116,7 @@ class LoadJob:
         self._options: dict[str, Any] = {
             "ring_pages": ring_bytes // os.sysconf("SC_PAGESIZE"),
             "tracked_max": TRACKED_MAX,
+            "lifetimes_max": HOST_LIFETIMES_MAX if preallocate else TARGET_LIFETIMES_MAX,
             "cgroup_v1": cgroup_v1,
             "preallocate": preallocate,
             "kprobes": kprobes_refused is None,
@@ -143,9 +160,9 @@ class LoadJob:
             try:
                 return self._load_stored(self._stored)
             except OSError as error:
-                if is_locked_down():
-                    refuse_by_errno(error.errno or errno.EPERM, "loading BPF programs")
-                # The compiling way tells what the matter is.
+                if is_locked_down() or error.errno == errno.EMFILE:
+                    refuse_by_errno(error.errno or errno.EPERM, _LOADING)
+                # Compiling shows what is wrong.
                 self._start_compiling()
         assert self._child is not None  # noqa: S101
         return self._child.result(self._ring_bytes)
@@ -171,22 +188,27 @@ class _CompilingProcess:
         self._log_fd = os.memfd_create("zomtrace-bpf-log")
         self._socket, theirs = socket.socketpair()
         with theirs:
-            # -P: never import from the directory we happen to be started in.
+            # -I and a clean environment: what it imports (BCC), and what BCC reads, is
+            # not for our caller, or for another writer of our directory, to choose.
             # A process group of its own: Ctrl-C is for us to deal with.
             self._child = subprocess.Popen(
                 [
                     sys.executable,
-                    "-P",
-                    "-m",
-                    "tracer.kernel.load_child",
+                    "-I",
+                    "-c",
+                    _RUN_CHILD,
                     str(theirs.fileno()),
                     json.dumps(options),
+                    str(Path(__file__).parents[2]),
                 ],
+                env=clean_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._log_fd,
                 pass_fds=(theirs.fileno(),),
                 process_group=0,
+                # clang wants a directory that is there; ours may have been removed.
+                cwd="/",
             )
 
     def close(self) -> None:
@@ -203,7 +225,7 @@ class _CompilingProcess:
         """Wait for the answer; raises as :meth:`LoadJob.result`."""
         self._socket.settimeout(_ANSWER_TIMEOUT_S)
         try:
-            payload, fds, _, _ = socket.recv_fds(
+            payload, fds, flags, _ = socket.recv_fds(
                 self._socket, _MAX_ANSWER_BYTES, _MAX_FDS, socket.MSG_CMSG_CLOEXEC
             )
             chunks = [payload]
@@ -220,17 +242,19 @@ class _CompilingProcess:
         log = self._read_log()
         self.close()
         try:
+            if flags & socket.MSG_CTRUNC:
+                raise too_few_descriptors(_LOADING)
             return self._take_over(b"".join(chunks), fds, log, ring_bytes)
-        except ZomtraceError as error:
+        except BaseException as error:
             error.add_note(log.decode(errors="replace"))
             for fd in fds:
                 os.close(fd)
             raise
 
     def _read_log(self) -> bytes:
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/self/fd/{self._log_fd}").read_bytes()
-        return b""
+        """Take what the process wrote to stderr, without another descriptor for it."""
+        size = min(os.fstat(self._log_fd).st_size, _MAX_LOG_BYTES)
+        return os.pread(self._log_fd, size, 0)
 
     def _take_over(
         self, payload: bytes, fds: list[int], log: bytes, ring_bytes: int
@@ -238,25 +262,43 @@ class _CompilingProcess:
         text = log.decode(errors="replace")
         if not payload:
             raise BpfUnavailableError(
-                f"the process that compiles the BPF programs ended with status"
-                f" {self._child.returncode}: {_last_line(text) or 'no message'}",
+                f"the process that compiles the BPF programs {_end(self._child.returncode)}:"
+                f" {_last_line(text) or 'no message'}",
                 hint="run with -v to see its whole output",
             )
-        answer: dict[str, Any] = json.loads(payload)
-        _raise_failure(answer, text)
-        refused = {
-            name: _refusal(reason, log[slice(*answer["logs"][name])].decode(errors="replace"))
-            for name, reason in answer["refused"].items()
-        }
-        return LoadedPrograms(
-            features=_features(answer["features"]),
-            programs={name: fds[index] for name, index in answer["programs"].items()},
-            refused=refused,
-            maps=_maps({name: fds[index] for name, index in answer["maps"].items()}, ring_bytes),
-            log=text,
-            seconds=answer["seconds"],
-            _fds=list(fds),
-        )
+        try:
+            return _loaded(json.loads(payload), fds, log, text, ring_bytes)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ZomtraceError(
+                "the process that compiles the BPF programs gave an invalid answer",
+                hint="run with -v to see its whole output, and please report it",
+            ) from error
+
+
+def _loaded(
+    answer: dict[str, Any], fds: list[int], log: bytes, text: str, ring_bytes: int
+) -> LoadedPrograms:
+    _raise_failure(answer, text)
+    refused = {
+        name: _refusal(reason, log[slice(*answer["logs"][name])].decode(errors="replace"))
+        for name, reason in answer["refused"].items()
+    }
+    return LoadedPrograms(
+        features=_features(answer["features"]),
+        programs={name: fds[index] for name, index in answer["programs"].items()},
+        refused=refused,
+        maps=_maps({name: fds[index] for name, index in answer["maps"].items()}, ring_bytes),
+        log=text,
+        seconds=answer["seconds"],
+        _fds=list(fds),
+    )
+
+
+def _end(returncode: int) -> str:
+    if returncode >= 0:
+        return f"exited with status {returncode}"
+    why = " (out of memory?)" if returncode == -signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-returncode).name}{why}"
 
 
 def _features(named: dict[str, Any]) -> KernelFeatures:
@@ -264,10 +306,15 @@ def _features(named: dict[str, Any]) -> KernelFeatures:
 
 
 def _maps(fds: dict[str, int], ring_bytes: int) -> dict[str, BpfMap]:
-    return {
-        name: BpfMap(name, fds[name], *sizes)
-        for name, sizes in {**_MAP_SIZES, "zt_events": (0, 0, ring_bytes)}.items()
+    # Of these the size is the record's, which only those know who have numpy.
+    shapes = {name: map_shape(fds[name]) for name in ("zt_lifetimes", "zt_repeats")}
+    sizes = {
+        **_MAP_SIZES,
+        "zt_events": (0, 0, ring_bytes),
+        "zt_uneventful": (0, 0, ring_bytes),
+        **{name: (it.key_size, it.value_size, it.max_entries) for name, it in shapes.items()},
     }
+    return {name: BpfMap(name, fds[name], *size) for name, size in sizes.items()}
 
 
 def _raise_failure(answer: dict[str, Any], log: str) -> None:
@@ -281,51 +328,25 @@ def _raise_failure(answer: dict[str, Any], log: str) -> None:
             f" {sys.executable}; PyPI's bcc is another project",
         )
     if "failed" in answer:
-        refuse_by_errno(answer["errno"], "loading BPF programs")
+        refuse_by_errno(answer["errno"], _LOADING)
         raise BpfUnavailableError(
             f"the BPF programs do not compile: {_first_error(log) or answer['failed']}",
-            hint="run with -v to see all the compiler said",
+            hint="run with -v to see the compiler's whole output",
         )
     refused = answer["refused"].values()
+    if os.strerror(errno.EMFILE) in refused:
+        raise too_few_descriptors(_LOADING)
     # A kernel that is locked down calls the helpers unknown: "Invalid argument".
     if (refused and is_locked_down()) or (
         not answer["programs"] and os.strerror(errno.EPERM) in refused
     ):
-        refuse_by_errno(errno.EPERM, "loading BPF programs")
-
-
-def refuse_by_errno(code: int, action: str) -> None:
-    """Raise where an errno means that the caller may not use BPF at all.
-
-    Raises:
-        BpfUnavailableError: The kernel is locked down.
-        PrivilegeError: A capability is missing.
-    """
-    if is_locked_down():
-        raise BpfUnavailableError(
-            "this kernel is locked down (confidentiality): BPF may not read its memory",
-            hint="boot with lockdown=integrity: that lets BPF read",
-        )
-    if code in {errno.EPERM, errno.EACCES}:
-        raise PrivilegeError(
-            f"{action} is not permitted",
-            hint="run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE;"
-            " in a container also without its seccomp filter",
-        )
-
-
-def is_locked_down() -> bool:
-    """Whether lockdown is at confidentiality, which forbids BPF to read memory."""
-    try:
-        return "[confidentiality]" in LOCKDOWN.read_text()
-    except OSError:
-        return False
+        refuse_by_errno(errno.EPERM, _LOADING)
 
 
 def _refusal(reason: str, log: str) -> str:
     line = _last_line(log)
     detail = f"{line} ({reason})" if line else reason
-    return f"the kernel refuses it: {detail}"
+    return f"the kernel rejected it: {detail}"
 
 
 def _last_line(log: str) -> str:

@@ -13,6 +13,9 @@ from functools import cached_property
 from tracer.errors import BpfUnavailableError
 from tracer.kernel.btf import libbpf
 
+_ENTRIES_AT_ONCE = 4096
+"""More than any bucket of a hash holds; one that does not fit ends a lookup."""
+
 _PAGE = os.sysconf("SC_PAGESIZE")
 """More than any array here takes."""
 
@@ -23,7 +26,7 @@ class BpfMap:
 
     Args:
         name: As in the C sources; for messages.
-        fd: Descriptor; owned by whoever made this object.
+        fd: Descriptor; owned by the creator of this object.
         key_size: Bytes.
         value_size: Bytes, of one CPU's value in a per-CPU map.
         max_entries: Capacity; for a ring its size in bytes.
@@ -88,6 +91,36 @@ class BpfMap:
             else:
                 done = number
         return absent
+
+    def entries(self) -> tuple[bytes, bytes]:
+        """Read a hash with few system calls: its keys, and its values in the same order.
+
+        What is changed meanwhile may be missing or as it was. Not for a trace that goes
+        on: while the kernel walks the table, kprobes may not be run on that CPU
+        (bpf/folded.c).
+
+        Raises:
+            OSError: The kernel cannot (BPF_MAP_LOOKUP_BATCH is there since 5.6).
+        """
+        keys, values = bytearray(), bytearray()
+        room = min(self.max_entries, _ENTRIES_AT_ONCE)
+        some_keys = ctypes.create_string_buffer(room * self.key_size)
+        some_values = ctypes.create_string_buffer(room * self.value_size)
+        place = ctypes.create_string_buffer(max(self.key_size, 8))
+        since = None
+        while True:
+            count = ctypes.c_uint32(room)
+            failed = libbpf().bpf_map_lookup_batch(
+                self.fd, since, place, some_keys, some_values, ctypes.byref(count), None
+            )
+            code = ctypes.get_errno() if failed else 0
+            if code not in (0, errno.ENOENT):
+                raise OSError(code, f"BPF map {self.name}: {os.strerror(code)}")
+            keys += some_keys.raw[: count.value * self.key_size]
+            values += some_values.raw[: count.value * self.value_size]
+            if code:
+                return bytes(keys), bytes(values)
+            since = place
 
     def become(self, wanted: Iterable[bytes]) -> None:
         """Make it hold these keys and no others: first what is new, then away with the rest.

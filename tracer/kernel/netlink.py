@@ -22,10 +22,12 @@ from pyroute2.netlink import NLMSG_DONE
 from pyroute2.netlink.connector import cn_proc
 
 from tracer.errors import PrivilegeError, UnavailableError
+from tracer.kernel import rights
+from tracer.model.rights import LISTEN_TO_PROCESSES, names
 from tracer.model.wait_status import WaitStatus
 
 RECEIVE_BUFFER = 32 << 20
-"""Room for some 40,000 events while nobody reads; they count 768 bytes each."""
+"""Room for some 40,000 events while none are read; they count 768 bytes each."""
 _SO_RCVBUFFORCE = 33
 """asm-generic/socket.h; the socket module does not name it."""
 _DATAGRAM = 4096
@@ -35,6 +37,7 @@ _FORK = struct.Struct("=IIII")
 _EXEC = struct.Struct("=II")
 _EXIT = struct.Struct("=IIIi")
 _EXIT_PARENT = struct.Struct("=II")
+_COMM = struct.Struct("=II16s")
 # include/linux/proc_ns.h: the inodes of the initial namespaces.
 _INIT_NAMESPACES = {"pid": 0xEFFFFFFC, "user": 0xEFFFFFFD}
 
@@ -86,7 +89,17 @@ class ConnectorExit:
     parent_host_pid: int | None
 
 
-ConnectorEvent = ConnectorFork | ConnectorExec | ConnectorExit
+@dataclass(frozen=True, slots=True)
+class ConnectorComm:
+    """A thread's name was changed, by itself or by another thread; an exec reports none."""
+
+    mono_ns: int
+    host_pid: int
+    host_tid: int
+    comm: bytes
+
+
+ConnectorEvent = ConnectorFork | ConnectorExec | ConnectorExit | ConnectorComm
 
 
 class ProcConnector:
@@ -100,7 +113,7 @@ class ProcConnector:
 
     Attributes:
         overruns: How often the kernel had to drop events for want of room; how
-            many it dropped it does not tell.
+            many it dropped is unknown.
 
     Raises:
         PrivilegeError: Needs CAP_NET_ADMIN.
@@ -131,13 +144,11 @@ class ProcConnector:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, self._receive_buffer)
         except PermissionError as error:
             self._close()
-            raise PrivilegeError(
-                "the process connector refuses us", hint="run zomtrace as root"
-            ) from error
+            raise refusal() from error
         except OSError as error:
             self._close()
             raise UnavailableError(
-                f"this kernel offers no process connector: {error.strerror}",
+                f"this kernel has no process connector: {error.strerror}",
                 hint="it needs CONFIG_PROC_EVENTS, and the host's network namespace",
             ) from error
         self._socket.setblocking(False)
@@ -149,7 +160,7 @@ class ProcConnector:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Kernels before 6.6 go on sending for nobody where this is left out.
+        # Without this, kernels before 6.6 go on sending though there is no listener.
         message = cn_proc.proc_event_control()
         message["action"] = cn_proc.PROC_CN_MCAST_IGNORE
         message["idx"] = cn_proc.CN_IDX_PROC
@@ -159,22 +170,32 @@ class ProcConnector:
         self._close()
 
     def __iter__(self) -> Iterator[ConnectorEvent]:
-        if self._socket is None:
-            raise RuntimeError("ProcConnector is iterated outside its with statement")
+        while self.wait(None):
+            yield from self.drain()
+        yield from self.drain()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait for events.
+
+        Args:
+            timeout_s: At most this long; None waits forever.
+
+        Returns:
+            False once :meth:`stop` was called.
+        """
         poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
+        poll.register(self._open(), select.POLLIN)
         poll.register(self._stop_fd, select.POLLIN)
-        while True:
-            ready = {fd for fd, _ in poll.poll()}
-            yield from self._drain(self._socket)
-            if self._stop_fd in ready:
-                return
+        ready = poll.poll(None if timeout_s is None else timeout_s * 1000)
+        return all(fd != self._stop_fd for fd, _ in ready)
 
     def stop(self) -> None:
         """End the iteration."""
         os.eventfd_write(self._stop_fd, 1)
 
-    def _drain(self, source: socket.socket) -> Iterator[ConnectorEvent]:
+    def drain(self) -> Iterator[ConnectorEvent]:
+        """Take what has arrived."""
+        source = self._open()
         while True:
             try:
                 datagram = source.recv(_DATAGRAM)
@@ -188,6 +209,11 @@ class ProcConnector:
             event = decode_datagram(datagram)
             if event is not None:
                 yield event
+
+    def _open(self) -> socket.socket:
+        if self._socket is None:
+            raise RuntimeError("ProcConnector is used outside its with statement")
+        return self._socket
 
     def _close(self) -> None:
         self._control.close()
@@ -225,4 +251,18 @@ def decode_datagram(datagram: bytes) -> ConnectorEvent | None:
             exit_signo=exit_signo if exit_signo > 0 else None,
             parent_host_pid=parent_pid or None,
         )
+    if what == cn_proc.PROC_EVENT_COMM:
+        tid, pid, comm = _COMM.unpack_from(body)
+        return ConnectorComm(mono_ns, pid, tid, comm.split(b"\0", 1)[0])
     return None
+
+
+def refusal() -> PrivilegeError:
+    """The error where the kernel does not let us listen."""
+    lacking = rights.missing(LISTEN_TO_PROCESSES)
+    needed = names(next(iter(LISTEN_TO_PROCESSES.choices)))
+    why = f"{lacking} missing" if lacking else f"{needed} is held, but something else forbids it"
+    return PrivilegeError(
+        f"listening to the process connector is not permitted: {why}",
+        hint=f"run as root, or grant {needed}",
+    )

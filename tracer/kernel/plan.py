@@ -31,8 +31,8 @@ class Candidate:
         program: The C function.
         source_file: Where it is, under bpf/.
         attach: How it is attached.
-        point: The tracepoint's or kernel function's name; of a tracepoint seen
-            as perf does, with its group: ``sched/sched_process_exit``.
+        point: The tracepoint's, kernel function's or iterator's name; of a tracepoint
+            seen as perf does, with its group: ``sched/sched_process_exit``.
         degrades: What is less exact with this one than with a better one.
         unfit: Given the kernel's features, says why it cannot be used, or None.
     """
@@ -65,8 +65,8 @@ class Row:
         candidates: Best first.
         absent: What is not seen if no candidate works.
         required: Without it there is no trace at all.
-        spare_for: The row whose records this one tells where that one's program
-            is not run; whatever comes first is told, once.
+        spare_for: The row whose records this one emits where that row's program
+            is not run; whichever comes first emits the event, once.
         is_needed: Given the kernel's features, whether the row is a matter at
             all; else it has no outcome.
     """
@@ -105,14 +105,14 @@ def _mark_victim_has_task(features: KernelFeatures) -> str | None:
     if features.mark_victim is None:
         return "this kernel has no tracepoint mark_victim"
     if features.mark_victim == "pid":
-        return "its argument is a bare process number on this kernel"
+        return "its only argument on this kernel is a pid"
     return None
 
 
 def _mark_victim_has_pid(features: KernelFeatures) -> str | None:
     if features.mark_victim == "pid":
         return None
-    return _mark_victim_has_task(features) or "the tracepoint mark_victim tells as much"
+    return _mark_victim_has_task(features) or "the tracepoint mark_victim provides the same data"
 
 
 def _tracepoints_preempt(features: KernelFeatures) -> bool:
@@ -139,7 +139,8 @@ ROWS = (
         "exit_spare",
         "exit",
         _spare("zt_exit_spare", "exit_spare.c", "sched/sched_process_exit"),
-        absent="where tracepoints can be preempted (7.0 and later), exits can be missed; counted",
+        absent="where tracepoints can be preempted (7.0 and later), exits can be missed;"
+        " they are counted",
         spare_for="exit",
         is_needed=_tracepoints_preempt,
     ),
@@ -147,13 +148,13 @@ ROWS = (
         "exit_begin",
         "exit_begin",
         (Candidate("zt_exit_begin", "exit_begin.c", Attach.KPROBE, "do_exit"),),
-        absent="how long a process took to end before its exit was reported is not known",
+        absent="how long a process took to exit before the exit was reported is unknown",
     ),
     Row(
         "reap",
         "reap",
         (Candidate("zt_reap", "reap.c", Attach.KPROBE, "release_task"),),
-        absent="the time of a reap is an upper bound, some 10 to 25 ms late",
+        absent="the time of a reap is an upper bound, about 10 to 25 ms late",
     ),
     Row(
         "free",
@@ -174,7 +175,7 @@ ROWS = (
         "deliver",
         "deliver",
         (_raw("zt_deliver", "deliver.c", "signal_deliver"),),
-        absent="when a signal is acted upon is not seen",
+        absent="signal delivery is not seen",
     ),
     Row(
         "fork",
@@ -193,7 +194,8 @@ ROWS = (
         "exec_spare",
         "exec",
         _spare("zt_exec_spare", "exec_spare.c", "sched/sched_process_exec"),
-        absent="where tracepoints can be preempted (7.0 and later), execs can be missed; counted",
+        absent="where tracepoints can be preempted (7.0 and later), execs can be missed;"
+        " they are counted",
         spare_for="exec",
         is_needed=_tracepoints_preempt,
     ),
@@ -205,13 +207,13 @@ ROWS = (
                 "zt_teardown_begin", "teardown_begin.c", Attach.KPROBE, "zap_pid_ns_processes"
             ),
         ),
-        absent="a teardown's begin is taken from the exit of its init",
+        absent="the start of a teardown is taken from the exit of its init",
     ),
     Row(
         "teardown_end",
         "teardown_end",
         (Candidate("zt_teardown_end", "teardown_end.c", Attach.KRETPROBE, "zap_pid_ns_processes"),),
-        absent="a teardown's end is taken from the exit notification of its init",
+        absent="the end of a teardown is taken from the exit notification of its init",
     ),
     Row(
         "oom",
@@ -236,7 +238,7 @@ ROWS = (
                 "oom_pid.c",
                 Attach.RAW_TRACEPOINT,
                 "mark_victim",
-                degrades="of an OOM victim only the number is told",
+                degrades="only the pid of an OOM victim is known",
                 unfit=_mark_victim_has_pid,
             ),
         ),
@@ -246,13 +248,20 @@ ROWS = (
         "fork_failed",
         "fork_failed",
         (Candidate("zt_fork_failed", "fork_failed.c", Attach.KRETPROBE, "kernel_clone"),),
-        absent="failed forks are known by the count in pids.events only, not by caller",
+        absent="failed forks are only counted (pids.events), their callers are unknown",
     ),
     Row(
         "seed",
         "process",
         (Candidate("bpf_iter__task", "seed.c", Attach.ITERATOR, "task"),),
-        absent="processes from before the trace are not known",
+        absent="processes that existed before the trace are unknown",
+        required=True,
+    ),
+    Row(
+        "folded",
+        "lifetime",
+        (Candidate("bpf_iter__bpf_map_elem", "folded.c", Attach.ITERATOR, "bpf_map_elem"),),
+        absent="lifetimes whose release no hook saw would not be found",
         required=True,
     ),
 )

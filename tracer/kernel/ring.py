@@ -135,8 +135,8 @@ class RingReader:
         if np.any(headers[kept] != self._record.itemsize):
             raise ZomtraceError(
                 f"the ring holds a record of {int(headers[kept][0])} bytes,"
-                f" {self._record.itemsize} are expected",
-                hint="the BPF sources and the Python package are of different versions",
+                f" {self._record.itemsize} were expected",
+                hint="the BPF sources and the Python package have different versions",
             )
         self._fence()
         records = self._copy(consumed % self._size, count)

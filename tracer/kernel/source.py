@@ -13,26 +13,27 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from tracer.errors import BpfUnavailableError, ZomtraceError
-from tracer.kernel import attach, clock, plan
-from tracer.kernel.loader import LoadedPrograms, LoadJob, refuse_by_errno
+from tracer.kernel import attach, plan
+from tracer.kernel.config import KernelConfig
+from tracer.kernel.loader import LoadedPrograms, LoadJob
+from tracer.kernel.losses import LossCounter
 from tracer.kernel.maps import program_misses
 from tracer.kernel.plan import Candidate, Row, RowOutcome
+from tracer.kernel.rights import is_shortage, refuse_by_errno
 from tracer.kernel.wakeup import WakeUp
-from tracer.model.events import HookState
+from tracer.model.events import BPF_SOURCE, HookState
 from tracer.model.target import KernelFilter
-from tracer.wire.header import CONSTANTS, KIND_NAMES
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from tracer.kernel.ring import RingReader
-    from tracer.kernel.sweep import ReleaseSweep
+    from tracer.kernel.rings import Rings
+    from tracer.kernel.roll_call import RollCall
 
 TARGET_RING_BYTES = 8 << 20
 HOST_RING_BYTES = 16 << 20
 
-_DROPS = struct.Struct(f"={CONSTANTS['ZT_KIND_COUNT']}Q")
 _FIRST_PIDNS_INUM = 0xEFFFFFFC
 
 
@@ -40,7 +41,7 @@ class BpfSource:
     """Sees processes through BPF. Use as a context manager.
 
     The order of calls is ``start``, ``set_filter``, ``attach``, ``seed``, then
-    ``read`` as long as wanted. Everything in the kernel lives by this process's
+    ``read`` as long as wanted. Everything in the kernel exists only through this process's
     descriptors: however it ends, nothing is left behind.
 
     Args:
@@ -53,6 +54,8 @@ class BpfSource:
     Raises:
         ZomtraceError: ``ring_bytes`` is no size a ring can have.
     """
+
+    name = BPF_SOURCE
 
     def __init__(
         self,
@@ -67,24 +70,24 @@ class BpfSource:
         page = os.sysconf("SC_PAGESIZE")
         if self._ring_bytes < page or self._ring_bytes & (self._ring_bytes - 1):
             raise ZomtraceError(
-                f"a ring cannot have {self._ring_bytes} bytes",
+                f"invalid ring size: {self._ring_bytes} bytes",
                 hint=f"give a power of two, at least {page}",
             )
         self._cgroup_v1 = cgroup_v1
         self._everything = everything
         self._fresh = fresh
         self._kprobes_refused = (
-            plan.kprobes_unavailable() if allow_kprobes else "tracepoints alone were asked for"
+            plan.kprobes_unavailable() if allow_kprobes else "only tracepoints were requested"
         )
         self._job: LoadJob | None = None
         self._loaded: LoadedPrograms | None = None
-        self._ring: RingReader | None = None
-        self._sweep: ReleaseSweep | None = None
+        self._rings: Rings | None = None
+        self._roll: RollCall | None = None
         self._wakeup: WakeUp | None = None
-        self._filter = KernelFilter()
+        self._config = KernelConfig(lambda: self._programs().maps["zt_config"].memory)
         self._links: dict[str, int] = {}
         self._outcomes: tuple[RowOutcome, ...] = ()
-        self._counted: dict[str, int] = {}
+        self._losses = LossCounter()
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -117,8 +120,23 @@ class BpfSource:
         maps = self._programs().maps
         maps["zt_pidns"].become(struct.pack("=I", inum) for inum in kernel_filter.pidns_inums)
         maps["zt_cgroups"].become(struct.pack("=Q", number) for number in kernel_filter.cgroup_ids)
-        self._filter = kernel_filter
-        self._write_config()
+        self._config.choose(kernel_filter)
+
+    def fold(self, min_zombie_ns: int | None) -> None:
+        """Emit one record per lifetime where it turns out to be uneventful.
+
+        Where this process does not see the whole host nothing is folded: the age of
+        zombies could not be checked.
+
+        Args:
+            min_zombie_ns: A zombie shorter than this is uneventful. None: from now on
+                each event of a new process has a record of its own.
+        """
+        if not self._sees_every_process:
+            min_zombie_ns = None
+        self._config.fold(min_zombie_ns)
+        if min_zombie_ns is not None and self._roll is not None:
+            self._roll.fold(min_zombie_ns)
 
     def attach(self) -> tuple[HookState, ...]:
         """Hang up the hooks: from the return on, everything is seen.
@@ -136,6 +154,8 @@ class BpfSource:
             kprobes_refused=self._kprobes_refused,
             try_attach=self._try_attach,
         )
+        if "reap" not in self._links and self._sees_every_process:
+            self._outcomes += (RowOutcome(self._watch_zombies(), ()),)
         return tuple(outcome.state for outcome in self._outcomes)
 
     @property
@@ -163,9 +183,7 @@ class BpfSource:
         Source:
             The BPF task iterator, over the PID namespace of this process.
         """
-        sweep = self._open_sweep()
-        seeded = self._list_tasks()
-        sweep.observe(seeded)
+        seeded = self._open_roll().seed()
         if self._wakeup is not None:
             self._wakeup.set(self.sweep_due_in_s)
         return seeded
@@ -180,20 +198,17 @@ class BpfSource:
             Records in ring order (nearly by time); empty after a timeout. FREE
             records of processes that were found to be gone come last.
         """
-        ring, sweep = self._open_ring(), self._open_sweep()
+        rings, roll = self._open_rings(), self._open_roll()
         ends_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left_s = None if ends_s is None else max(0.0, ends_s - time.monotonic())
-            due_s = self.sweep_due_in_s
+            due_s = roll.due_in_s
             if due_s is not None and (left_s is None or due_s < left_s):
                 left_s = due_s
-            batch = ring.drain() if left_s == 0 or ring.wait(left_s) else ring.nothing
-            if self._can_sweep:
-                sweep.observe(batch)
-            if self.sweep_due_in_s == 0:
-                batch = self._with_released(batch, is_last=False)
+            drained = rings.drain() if left_s == 0 or rings.wait(left_s) else rings.nothing
+            batch = roll.observe(drained)
             if self._wakeup is not None:
-                self._wakeup.set(self.sweep_due_in_s)
+                self._wakeup.set(roll.due_in_s)
             if len(batch) or (ends_s is not None and time.monotonic() >= ends_s):
                 return batch
 
@@ -204,53 +219,25 @@ class BpfSource:
         None where no process is dead and unreleased; then there is no need to
         wake up at all.
         """
-        return self._open_sweep().due_in_s if self._can_sweep else None
-
-    @property
-    def _can_sweep(self) -> bool:
-        return "seed" in self._links and self._sees_every_process
+        return self._open_roll().due_in_s
 
     def finish(self) -> npt.NDArray[np.void]:
         """Take what is left, for the last time.
 
         Returns:
-            As :meth:`read`; whatever is dead and not there any more is told to
-            be released, however lately that happened.
+            As :meth:`read`; dead processes that no longer exist count as released.
         """
-        batch = self._open_ring().drain()
-        self._open_sweep().observe(batch)
-        if self.sweep_due_in_s is None:
-            return batch
-        return self._with_released(batch, is_last=True)
+        return self._open_roll().finish(self._open_rings().drain)
 
     def take_losses(self) -> dict[str, int]:
         """Return how many records were lost since the last call, by kind.
 
-        Counts records that found no room in the ring, and runs of a program
-        the kernel skipped because another one of it was not over on that CPU:
-        it had been interrupted, or (7.0 and later) preempted. Not what a spare
-        hook told then.
+        Counts records that found no room in the ring, and runs of a program that
+        the kernel skipped because an earlier run was not over on that CPU: it had
+        been interrupted, or (7.0 and later) preempted. What a spare hook emitted
+        instead does not count.
         """
-        loaded = self._programs()
-        totals = {
-            KIND_NAMES[number]: total
-            for number, total in enumerate(_DROPS.unpack_from(loaded.maps["zt_drops"].memory))
-            if number in KIND_NAMES
-        }
-        misses = self.misses()
-        for row in plan.ROWS:
-            if row.spare_for is not None and {row.name, row.spare_for} <= set(misses):
-                # Lost is what neither of them was run for: so many at most.
-                misses[row.spare_for] = min(misses[row.spare_for], misses.pop(row.name))
-        for row in plan.ROWS:
-            totals[row.kind] += misses.get(row.name, 0)
-        losses = {
-            kind: total - self._counted.get(kind, 0)
-            for kind, total in totals.items()
-            if total > self._counted.get(kind, 0)
-        }
-        self._counted = totals
-        return losses
+        return self._losses.take(self._programs().maps["zt_drops"].memory, self.misses())
 
     def misses(self) -> dict[str, int]:
         """Say how often the kernel did not run a hook's program, by row of the plan."""
@@ -267,13 +254,13 @@ class BpfSource:
 
     @property
     def capacity(self) -> int:
-        """How many records the ring has room for."""
-        return self._open_ring().capacity
+        """How many records a ring has room for."""
+        return self._open_rings().capacity
 
     @property
     def filled(self) -> float:
-        """The share of the ring that is taken."""
-        return self._open_ring().filled
+        """The share of the fullest ring that is taken."""
+        return self._open_rings().filled
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when :meth:`read` has something to do.
@@ -281,9 +268,19 @@ class BpfSource:
         There are records, or it is time to look whether a dead process is gone.
         """
         if self._wakeup is None:
-            self._wakeup = WakeUp(self._programs().maps["zt_events"].fd)
+            maps = self._programs().maps
+            self._wakeup = WakeUp(maps["zt_events"].fd, maps["zt_uneventful"].fd)
             self._wakeup.set(self.sweep_due_in_s)
         return self._wakeup.fileno()
+
+    @property
+    def folded_alive(self) -> int:
+        """Living processes that nothing was emitted for yet."""
+        return self._open_roll().folded_alive
+
+    def urgent_fileno(self) -> int:
+        """Return a descriptor that is readable when there is more than uneventful lifetimes."""
+        return self._programs().maps["zt_events"].fd
 
     def close(self) -> None:
         """Detach everything, for good; may be called twice."""
@@ -294,9 +291,11 @@ class BpfSource:
         if self._wakeup is not None:
             self._wakeup.close()
             self._wakeup = None
-        if self._ring is not None:
-            self._ring.close()
-            self._ring = None
+        if self._roll is not None:
+            self._roll.close()
+        if self._rings is not None:
+            self._rings.close()
+            self._rings = None
         if self._loaded is not None:
             self._loaded.close()
             self._loaded = None
@@ -318,59 +317,45 @@ class BpfSource:
                 job.close()
         return self._loaded
 
-    def _write_config(self, *, dead_only: bool = False) -> None:
-        """Fill struct zt_config (bpf/zt_maps.h)."""
-        config = struct.pack(
-            "=IIII",
-            self._filter.everything,
-            len(self._filter.pidns_inums),
-            len(self._filter.cgroup_ids),
-            dead_only,
-        )
-        self._programs().maps["zt_config"].memory[: len(config)] = config
-
-    def _list_tasks(self) -> npt.NDArray[np.void]:
-        from tracer.kernel.tasks import list_tasks
-
-        return list_tasks(self._links.get("seed"))
-
-    def _list_dead(self) -> npt.NDArray[np.void]:
-        self._write_config(dead_only=True)
-        try:
-            return self._list_tasks()
-        finally:
-            self._write_config()
-
-    def _with_released(self, batch: npt.NDArray[np.void], *, is_last: bool) -> npt.NDArray[np.void]:
-        from tracer.wire.layout import join_records
-
-        released = self._open_sweep().sweep(clock.boot_now_ns(), is_last=is_last)
-        return join_records([batch, released]) if len(released) else batch
-
     @cached_property
     def _sees_every_process(self) -> bool:
         """The iterator lists the namespace of the reader: is that the first one?"""
         return os.stat("/proc/self/ns/pid").st_ino == _FIRST_PIDNS_INUM
 
-    def _open_sweep(self) -> ReleaseSweep:
-        if self._sweep is None:
-            from tracer.kernel.sweep import ReleaseSweep
+    def _open_roll(self) -> RollCall:
+        if self._roll is None:
+            from tracer.kernel.lister import TaskLister
+            from tracer.kernel.roll_call import RollCall
 
-            self._sweep = ReleaseSweep(
-                self._list_dead, self._programs().maps["zt_tracked"].delete_each
+            links = self._links
+            self._roll = RollCall(
+                TaskLister(links.get("seed"), self._config.list_tasks),
+                lambda: attach.run_iterator(links["folded"]),
+                self._programs().maps,
+                is_possible="seed" in self._links and self._sees_every_process,
             )
-        return self._sweep
+            if self._config.folded_below_ns is not None:
+                self._roll.fold(self._config.folded_below_ns)
+        return self._roll
 
-    def _open_ring(self) -> RingReader:
-        if self._ring is None:
+    def _watch_zombies(self) -> HookState:
+        from tracer.kernel.pidfds import SOURCE, pidfds_hang_up
+
+        if not pidfds_hang_up():
+            return HookState("zombie_reap", None, "pidfds do not report a release (before 6.15)")
+        self._open_roll().watch_zombies()
+        return HookState("zombie_reap", SOURCE)
+
+    def _open_rings(self) -> Rings:
+        if self._rings is None:
             from tracer.kernel.heap import keep_freed_memory
-            from tracer.kernel.ring import RingReader
+            from tracer.kernel.rings import Rings
             from tracer.wire.layout import RECORD
 
             keep_freed_memory()
-            events = self._programs().maps["zt_events"]
-            self._ring = RingReader(events.fd, events.max_entries, RECORD)
-        return self._ring
+            maps = self._programs().maps
+            self._rings = Rings([maps["zt_events"], maps["zt_uneventful"]], RECORD)
+        return self._rings
 
     def _try_attach(self, row: Row, candidate: Candidate) -> str | None:
         loaded = self._programs()
@@ -379,11 +364,12 @@ class BpfSource:
             reason = loaded.refused[candidate.program]
         else:
             try:
-                self._links[row.name] = attach.attach(candidate, program_fd)
+                table_fd = loaded.maps["zt_lifetimes"].fd
+                self._links[row.name] = attach.attach(candidate, program_fd, table_fd)
             except OSError as error:
                 reason = f"it cannot be attached: {error.strerror}"
                 # What one can do without may ask for more privilege than the rest.
-                if row.required or row.spare_for is None:
+                if row.required or row.spare_for is None or is_shortage(error):
                     refuse_by_errno(error.errno or 0, f"attaching to {candidate.source}")
             else:
                 return None

@@ -27,9 +27,9 @@ LONGEST_PAUSE_S = 1.0
 SHARE_OF_TIME = 50
 """A pass that takes 1 ms is made every 50 ms at most: 2 % of one CPU."""
 
-SIGHTINGS_BEFORE_WE_TELL = 2
-"""A pass later the kernel's own record is there in nearly every case, and tells
-more: the last parent."""
+SIGHTINGS_BEFORE_RELEASE = 2
+"""A pass later the kernel's own record is there in nearly every case, and has more
+in it: the last parent."""
 OVERDUE_NS = 300_000_000
 OVERDUE_AT_LEAST = 64
 """Where so many are not there so long after their end, grace periods are long, and once is
@@ -40,6 +40,8 @@ _DEAD = CONSTANTS["ZT_F_GROUP_DEAD"]
 _EXIT = CONSTANTS["ZT_KIND_EXIT"]
 _FREE = CONSTANTS["ZT_KIND_FREE"]
 _REAP = CONSTANTS["ZT_KIND_REAP"]
+_LIFETIME = CONSTANTS["ZT_KIND_LIFETIME"]
+_RELEASED = CONSTANTS["ZT_F_RELEASED"]
 _PROCESS = CONSTANTS["ZT_KIND_PROCESS"]
 
 
@@ -50,7 +52,7 @@ class ReleaseSweep:
         list_dead: Lists the dead of the target, as PROCESS records.
         forget: Takes processes (keys of the map zt_tracked, one behind the other) from
             the kernel side, and says which of them, by position, were not there. Of
-            the others the kernel will tell no more.
+            the others the kernel will emit nothing more.
         clock: Seconds, for the pauses.
     """
 
@@ -70,11 +72,21 @@ class ReleaseSweep:
         self._pause_s = SHORTEST_PAUSE_S
         self._next_s = 0.0
 
-    def observe(self, batch: Records) -> None:
-        """Take note of what the ring or the seed told."""
+    def observe(self, batch: Records, *, are_listed: bool = False) -> None:
+        """Note what the ring or the seed reported.
+
+        Args:
+            batch: The records.
+            are_listed: The iterator opened the lifetimes among them, and saw the
+                processes. A hook also opens one that is over: its number is used again.
+        """
         kinds = batch["kind"].copy()
+        flags = batch["flags"]
+        is_over = (kinds == _LIFETIME) & ((flags & _RELEASED) != 0)
         begins = np.flatnonzero(
-            ((kinds == _EXIT) | (kinds == _PROCESS)) & ((batch["flags"] & _DEAD) != 0)
+            ((kinds == _EXIT) | (kinds == _PROCESS) | (kinds == _LIFETIME))
+            & ((flags & _DEAD) != 0)
+            & ~is_over
         )
         ends = np.flatnonzero((kinds == _FREE) | (kinds == _REAP))
         if not len(begins) and (not len(ends) or not self.is_pending):
@@ -92,7 +104,13 @@ class ReleaseSweep:
             if not self.is_pending:
                 self._next_s = self._clock() + self._pause_s
         if has_begun:
-            self._new_dead.append(take_records(batch, begins))
+            dead = take_records(batch, begins)
+            if not are_listed:
+                is_opened = dead["kind"] == _LIFETIME
+                dead["boot_ns"][is_opened] = np.maximum(dead["exit_ns"], dead["notified_ns"])[
+                    is_opened
+                ]
+            self._new_dead.append(dead)
         self._new_released.append(released)
 
     @property
@@ -105,6 +123,13 @@ class ReleaseSweep:
         """When to call :meth:`sweep` next; None: nothing is dead."""
         return max(0.0, self._next_s - self._clock()) if self.is_pending else None
 
+    @property
+    def seen_dead(self) -> Records:
+        """Those that the last pass saw, or that have died since."""
+        self._take_over()
+        seen: Records = self._dead[self._misses == 0]
+        return seen
+
     def sweep(self, now_ns: int, *, is_last: bool = False) -> Records:
         """Look once; call after draining the ring.
 
@@ -113,8 +138,9 @@ class ReleaseSweep:
             is_last: There will be no later pass: one sighting must do.
 
         Returns:
-            FREE records for those that are gone without our having been told:
-            what was last seen of them, the last parent included.
+            FREE records for those that are gone without a record of their release:
+            what was last seen of them, the last parent included, and when that was
+            (in ``cur_start_boot_ns``).
         """
         self._take_over()
         if len(self._dead) == 0:
@@ -130,7 +156,7 @@ class ReleaseSweep:
         else:
             is_there = np.zeros(len(ours), bool)
         self._misses = np.where(is_there, 0, self._misses + 1)
-        enough = 1 if is_last else SIGHTINGS_BEFORE_WE_TELL
+        enough = 1 if is_last else SIGHTINGS_BEFORE_RELEASE
         is_overdue = (self._dead["kind"] == _EXIT) & (
             self._dead["boot_ns"] + np.uint64(OVERDUE_NS) <= now_ns
         )
@@ -140,13 +166,13 @@ class ReleaseSweep:
         gone = np.flatnonzero((self._misses >= enough) | is_overdue)
         # Where the kernel side was faster its record is on its way; if it has not
         # come a pass later it was dropped.
-        is_told = np.zeros(len(ours), bool)
-        is_told[gone] = True
+        is_gone = np.zeros(len(ours), bool)
+        is_gone[gone] = True
         faster = gone[self._forget(_tracked_keys(self._dead, gone))]
         if not is_last:
-            is_told[faster] = self._misses[faster] > enough
-        released = _as_free(take_records(self._dead, is_told), now_ns)
-        self._dead, self._misses = take_records(self._dead, ~is_told), self._misses[~is_told]
+            is_gone[faster] = self._misses[faster] > enough
+        released = _as_free(take_records(self._dead, is_gone), now_ns)
+        self._dead, self._misses = take_records(self._dead, ~is_gone), self._misses[~is_gone]
         self._schedule(began_s, is_quiet=bool(np.all(is_there)))
         return released
 
@@ -185,6 +211,7 @@ def _tracked_keys(records: Records, where: npt.NDArray[np.intp]) -> bytes:
 
 def _as_free(free: Records, now_ns: int) -> Records:
     free["kind"] = _FREE
+    seen_ns = free["boot_ns"].copy()
     free["boot_ns"] = now_ns
     free["flags"] &= ~np.uint32(
         CONSTANTS["ZT_F_CUR_EXITING"]
@@ -193,7 +220,11 @@ def _as_free(free: Records, now_ns: int) -> Records:
         | CONSTANTS["ZT_F_CUR_KTHREAD"]
     )
     free["sys_nr"] = -1
-    for field in ("cur_start_boot_ns", "cur_host_pid", "cur_host_tid", "cur_ns_pid"):
+    for field in ("cur_host_pid", "cur_host_tid", "cur_ns_pid"):
         free[field] = 0
+    # A FREE record has no current; the field holds when the process was last seen instead.
+    free["cur_start_boot_ns"] = seen_ns
     free["cur_comm"] = b""
+    # An opened lifetime has the time of its notification there.
+    free["notified_ns"] = 0
     return free

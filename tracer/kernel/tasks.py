@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import numpy.typing as npt
 
-from tracer.kernel import attach
+from tracer.kernel.attach import run_iterator
 from tracer.wire.layout import RECORD
-
-_READ_BYTES = 1 << 20
 
 
 def list_tasks(link_fd: int | None) -> npt.NDArray[np.void]:
@@ -25,14 +21,6 @@ def list_tasks(link_fd: int | None) -> npt.NDArray[np.void]:
     Source:
         The BPF task iterator, over the PID namespace of this process.
     """
-    if link_fd is None:
-        return np.empty(0, RECORD)
-    chunks = []
-    iterator_fd = attach.open_iterator(link_fd)
-    try:
-        while chunk := os.read(iterator_fd, _READ_BYTES):
-            chunks.append(chunk)
-    finally:
-        os.close(iterator_fd)
-    # Not of bytes: whoever gets them may put them in order.
-    return np.frombuffer(bytearray().join(chunks), RECORD)
+    # Not of bytes: the caller may sort them in place.
+    written = bytearray() if link_fd is None else run_iterator(link_fd)
+    return np.frombuffer(written, RECORD)

@@ -48,6 +48,8 @@ _READS = (
     _Read("task_struct", "sighand", _POINTER),
     _Read("task_struct", "cgroups", _POINTER),
     _Read("task_struct", "stack", _POINTER),
+    _Read("task_struct", "cred", _POINTER),
+    _Read("cred", "uid.val", "u32"),
     _Read("task_struct", "blocked.sig", "u64"),
     _Read("task_struct", "real_blocked.sig", "u64"),
     _Read("task_struct", "thread_info.status", "u32", optional=True),
@@ -55,6 +57,8 @@ _READS = (
     _Read("signal_struct", "live.counter", "s32"),
     _Read("signal_struct", "flags", "u32"),
     _Read("signal_struct", "group_exit_code", "s32"),
+    _Read("signal_struct", "cputimer.cputime_atomic.utime.counter", "u64"),
+    _Read("signal_struct", "cputimer.cputime_atomic.stime.counter", "u64"),
     _Read("signal_struct", "group_exec_task", _POINTER, optional=True),
     _Read("signal_struct", "group_exit_task", _POINTER, optional=True),
     _Read("k_sigaction", "sa.sa_handler", "u64"),
@@ -75,6 +79,9 @@ _READS = (
 
 _OFFSETS = (
     ("task_struct", "comm", False),
+    ("task_struct", "children", False),
+    ("task_struct", "sibling", False),
+    ("signal_struct", "rlim", False),
     ("sighand_struct", "action", False),
     ("pid", "numbers", False),
     ("css_set", "subsys", False),
@@ -190,7 +197,7 @@ def render_view(
     registers = _REGISTERS.get(machine)
     if registers is None:
         raise BpfUnavailableError(
-            f"the registers of the architecture {machine} are not known",
+            f"the registers of the architecture {machine} are unknown",
             hint="x86_64 and aarch64 are supported",
         )
     lines = ["#include <linux/types.h>"]
@@ -228,7 +235,7 @@ def _render_features(
         number = btf.enum_value("cgroup_subsys_id", "pids_cgrp_id")
         if number is None:
             raise BpfUnavailableError(
-                "this kernel has no pids controller to tell containers apart by",
+                "this kernel has no pids controller to tell containers apart",
                 hint="boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1)",
             )
         yield f"#define ZT_CGROUP_V1_SUBSYS {number}"
@@ -244,7 +251,7 @@ def _render_read(btf: KernelBtf, read: _Read) -> Iterator[str]:
     if layout.size != _C_SIZES[read.c_type]:
         raise BpfUnavailableError(
             f"struct {read.struct}.{read.path} has {layout.size} bytes on this kernel,"
-            f" {_C_SIZES[read.c_type]} are expected",
+            f" {_C_SIZES[read.c_type]} were expected",
             hint="report this kernel to zomtrace",
         )
     yield f"#define ZT_HAS_{read.c_name} 1"

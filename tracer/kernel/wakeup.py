@@ -1,4 +1,4 @@
-"""One descriptor to sleep on: readable when the ring is, or when a time has come."""
+"""One descriptor to sleep on: readable when a ring is, or when a time has come."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import os
 import select
 import time
 from typing import Self
-
-from tracer.errors import ZomtraceError
 
 
 class _Timespec(ctypes.Structure):
@@ -20,24 +18,26 @@ class _Itimerspec(ctypes.Structure):
 
 
 class WakeUp:
-    """An epoll over a ring and a timer (timerfd_create(2)).
+    """An epoll over rings and a timer (timerfd_create(2)).
 
     Args:
-        ring_fd: The ring's map; it stays the caller's.
+        ring_fds: The rings' maps; they stay the caller's.
 
     Raises:
         ZomtraceError: There are no descriptors left.
     """
 
-    def __init__(self, ring_fd: int) -> None:
+    def __init__(self, *ring_fds: int) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._timer_fd = int(
             self._libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_CLOEXEC | os.O_NONBLOCK)
         )
         if self._timer_fd < 0:
-            raise ZomtraceError(f"no timer can be had: {os.strerror(ctypes.get_errno())}")
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
         self._epoll = select.epoll()
-        self._epoll.register(ring_fd, select.EPOLLIN)
+        for ring_fd in ring_fds:
+            self._epoll.register(ring_fd, select.EPOLLIN)
         self._epoll.register(self._timer_fd, select.EPOLLIN)
         self._is_set = False
 
@@ -52,7 +52,7 @@ class WakeUp:
         return self._epoll.fileno()
 
     def set(self, in_s: float | None) -> None:
-        """Be readable in so many seconds, and not because of an earlier time; None: never."""
+        """Be readable after this many seconds instead of an earlier time; None: never."""
         if in_s is None and not self._is_set:
             return
         self._is_set = in_s is not None

@@ -12,7 +12,7 @@ from tracer.model.verdicts import Cause, ReapKind
 class Annotated:
     """One line of the live view and of ``--json``.
 
-    ``event`` is as the kernel told it; the rest was concluded. Fields that do
+    ``event`` is as the kernel emitted it; the rest was concluded. Fields that do
     not apply to the event's kind are None.
 
     Args:
@@ -27,6 +27,8 @@ class Annotated:
         precision: For a reap: of its time.
         is_turning_point: Worth showing when little fits: a stop's begin and
             end, a SIGKILL, a death by signal, an OOM.
+        held_up: For a reading of a stop that is not over: who holds it up and why, in
+            words.
     """
 
     event: Event
@@ -39,3 +41,4 @@ class Annotated:
     reaper_comm: str | None = None
     precision: Precision | None = None
     is_turning_point: bool = False
+    held_up: str | None = None

@@ -25,12 +25,14 @@ class DoctorCheck:
         state: How it came out.
         detail: What was found.
         advice: What to do about it, or None.
+        log: What the compiler and the kernel had to say; for -v.
     """
 
     name: str
     state: CheckState
     detail: str
     advice: str | None = None
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)

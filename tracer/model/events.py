@@ -47,6 +47,10 @@ class SignalInfo(StrEnum):
     FILLED = "filled"
 
 
+BPF_SOURCE = "bpf"
+"""The source of a trace that sees everything there is to see."""
+
+
 @fact
 class HookState:
     """One row of the hook plan as it was attached.
@@ -68,6 +72,7 @@ class AttachedEvent:
     """All hooks are live: what happens after this is seen.
 
     ``utc_offset_ns`` is CLOCK_REALTIME minus CLOCK_BOOTTIME at this moment.
+    ``source`` is ``bpf`` or ``netlink``.
     """
 
     boot_ns: int
@@ -77,6 +82,17 @@ class AttachedEvent:
     source: str
     hooks: tuple[HookState, ...]
     target: Target
+
+    @property
+    def unseen_kinds(self) -> frozenset[str]:
+        """The kinds of record that this source never gives: nothing follows from their absence.
+
+        What one BPF hook cannot see on some kernel another one sees, or the
+        correlator knows of it.
+        """
+        if self.source == BPF_SOURCE:
+            return frozenset()
+        return frozenset(hook.name for hook in self.hooks if hook.source is None)
 
 
 @fact
@@ -137,11 +153,14 @@ class ExitEvent:
 class ReapEvent:
     """A process left the process table.
 
-    With precision EXACT (release_task) ``actor`` is who was running; with
-    UPPER_BOUND (sched_process_free) it is None. ``process.parent_*`` is the
-    final real_parent either way; as it may dangle in the latter case, trust it
-    only where it names a process that is known by other means. ``status`` is
-    what waitpid told, ``parent_sigchld`` what that parent does about SIGCHLD.
+    With precision EXACT ``actor`` is who was running (release_task), or None where a
+    pidfd gave the time; with UPPER_BOUND (sched_process_free) it is None.
+    ``process.parent_*`` is the final real_parent either way; as it may dangle where
+    there is no actor, trust it only where it names a process that is known by other
+    means. ``status`` is what waitpid returned, ``parent_sigchld`` what that parent does
+    about SIGCHLD. ``seen_boot_ns`` is set where no hook saw it: the process was
+    there at that instant and not at ``boot_ns``, and how far apart they are is up to
+    the tracer.
     """
 
     boot_ns: int
@@ -150,6 +169,37 @@ class ReapEvent:
     precision: Precision
     status: WaitStatus | None = None
     parent_sigchld: SigchldAction = SigchldAction.UNKNOWN
+    seen_boot_ns: int | None = None
+
+
+@fact
+class LifetimeEvent:
+    """A process was born, ended by itself and was reaped by who forked it.
+
+    Emitted once, at the release. ``process`` is as it was in the end; its parent forked
+    it, was notified of its exit and waited for it. ``executed`` is the name after its last
+    exec. ``precision`` is that of ``boot_ns``; where it is None the process still lives, and
+    ``boot_ns`` is when it was emitted. ``seen_boot_ns`` is as in :class:`ReapEvent`.
+
+    ``si_code`` to ``result`` are of the exit notification.
+    """
+
+    boot_ns: int
+    process: ProcessSnapshot
+    born_comm: str
+    forked_ns: int
+    exec_ns: int | None
+    executed: str | None
+    exit_ns: int | None
+    status: WaitStatus | None
+    notified_ns: int | None
+    precision: Precision | None
+    parent_sigchld: SigchldAction
+    si_code: int
+    si_pid: int
+    disposition: Disposition
+    result: SignalResult
+    seen_boot_ns: int | None = None
 
 
 @fact
@@ -162,7 +212,11 @@ class SignalEvent:
     ``target_group_exit``: the process had begun to die before, of another signal
     or by exit_group; the signal that begins a death does not show it.
     ``notified_child`` is set where this is an exit notification, with the start
-    0 where only the pid is known.
+    0 where only the pid is known. ``repeats`` like it were sent before it and only
+    counted, the first of them at ``repeats_since_ns``: its target handles or ignores
+    them. ``cpu_limit_s`` is the limit (RLIMIT_CPU) that the target's CPU time had
+    reached, where the kernel raised SIGKILL or SIGXCPU for it; None = it had reached
+    none, or the kernel side did not tell.
     """
 
     boot_ns: int
@@ -187,6 +241,9 @@ class SignalEvent:
     is_notification: bool
     notified_child: ProcessKey | None
     parent_nocldwait: bool
+    repeats: int = 0
+    repeats_since_ns: int | None = None
+    cpu_limit_s: int | None = None
 
 
 @fact
@@ -240,12 +297,19 @@ class ForkFailedEvent:
     errno: int
 
 
+TRACER_SOURCE = "tracer"
+"""Of observations that the tracer makes of itself."""
+PLACED_SOURCES = frozenset({"proc", "cgroup"})
+"""Sources whose readings come in order: all that happened before was emitted before."""
+
+
 @fact
 class ObservationEvent:
     """A reading of /proc, a cgroup or an engine that a verdict rests on.
 
     Args:
-        source: Where it was read: ``proc``, ``cgroup``, ``docker``, ...
+        source: Where it was read: ``proc``, ``cgroup``, ``docker``, ...; ``tracer``
+            where it says how far the tracer was behind.
         about: The process it speaks of, or None.
         values: What was read: JSON types only.
     """
@@ -264,13 +328,18 @@ class ContainerEvent:
     container: Container
 
 
+OVERRUN = "overrun"
+"""Of losses whose number is not known: how often there was no room for events."""
+
+
 @fact
 class LossEvent:
     """Records the kernel side could not deliver.
 
     They were lost between ``since_boot_ns`` (when nothing of them had been lost
     yet; None = at any time before) and ``boot_ns``. ``lost`` goes by kind of
-    record; ``late`` stands for records that came too late to be put in order.
+    record; ``late`` stands for records that came too late to be sorted in, and
+    ``overrun`` counts how often events of any kind were lost, at least one each time.
     """
 
     boot_ns: int
@@ -293,6 +362,7 @@ KernelEvent = (
     | ExitBeginEvent
     | ExitEvent
     | ReapEvent
+    | LifetimeEvent
     | SignalEvent
     | DeliverEvent
     | TeardownEvent

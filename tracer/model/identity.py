@@ -6,21 +6,35 @@ from typing import NamedTuple
 
 from tracer.model.fact import fact
 
+_TICK_NS = 10_000_000
+"""The resolution of a start in /proc (USER_HZ is 100 on every architecture we run on)."""
+
 
 class ProcessKey(NamedTuple):
-    """What tells two processes apart although pids are reused.
+    """What identifies a process although pids are reused.
 
     Units:
         start_boot_ns: CLOCK_BOOTTIME, ns (task_struct.start_boottime of the
-        thread-group leader).
+        thread-group leader); rounded down to the tick where it comes from /proc, 0 where unknown.
     """
 
     host_pid: int
     start_boot_ns: int
 
+    def same_process(self, other: ProcessKey) -> bool:
+        """Whether both may be one process, though the start of one comes from /proc.
+
+        The kernel's events give a start in ns, /proc in ticks: within one tick no pid
+        is given out twice. Where a start is not known the pid must do.
+        """
+        if self.host_pid != other.host_pid:
+            return False
+        mine, others = self.start_boot_ns, other.start_boot_ns
+        return not mine or not others or abs(mine - others) <= _TICK_NS
+
 
 class PidnsKey(NamedTuple):
-    """What tells two PID namespaces apart although inums are reused.
+    """What identifies a PID namespace although inums are reused.
 
     ``init_start_boot_ns`` is the start of the namespace's init, which lives
     exactly as long as the namespace can hold processes.
@@ -39,7 +53,7 @@ class _Keyed:
 
 
 class _PerhapsKeyed:
-    """The same for whom there may be nothing to tell it by."""
+    """The same where its parts may be unknown."""
 
     __slots__ = ("key",)
 
@@ -97,6 +111,8 @@ class Actor(_PerhapsKeyed):
     namespace. ``chain`` are the comms of its ancestors, nearest first, at most
     four, and empty where the kernel side does not collect them.
     ``syscall`` is the system call it was in: evidence, never a cause.
+    ``uid`` is its real user, as the initial user namespace numbers it, and
+    ``cgroup_id`` its cgroup: both of a signal's sender alone; None where not known.
 
     Attributes:
         key: The identity of the process, or None where its start is unknown.
@@ -111,6 +127,8 @@ class Actor(_PerhapsKeyed):
     syscall: str | None
     is_exiting: bool
     is_kernel_thread: bool
+    uid: int | None = None
+    cgroup_id: int | None = None
 
     def __post_init__(self) -> None:
         start = self.start_boot_ns

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tracer.model.identity import ProcessKey
 from tracer.model.signals import SIGTERM
+
+OWN_RUNTIME = "zomtrace"
+"""What is called the runtime of a command that this program started itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Container:
         pidns_inum: The PID namespace it runs in.
         has_own_pidns: Whether that namespace's PID 1 is this container's init;
             otherwise (--pid=host, a pod's shared namespace) the container is
-            told from its neighbours by cgroup.
+            distinguished from its neighbours by cgroup.
         cgroup_path: The cgroup directory, or None where unknown.
         cgroup_id: That directory's inode: the id the kernel uses.
         stop_signo: The configured stop signal.
@@ -38,6 +42,11 @@ class Container:
         descendant_cgroup_ids: Where ``has_own_pidns`` is false, the cgroups below
             ``cgroup_id`` at the time it was resolved; later ones are learned from
             whose children enter them.
+        owner_uid: The user in whose place it was found (``/run/user/UID``): all that is
+            said of it here is that user's word. None: root's, or our own.
+        owner: What to call that user.
+        namespace_uid: Who made its user namespace, the outermost below the initial one;
+            None where it has none, or where that is not known.
     """
 
     id: str
@@ -57,11 +66,37 @@ class Container:
     engine_address: str | None = None
     engine_namespace: str | None = None
     descendant_cgroup_ids: frozenset[int] = frozenset()
+    owner_uid: int | None = None
+    owner: str | None = None
+    namespace_uid: int | None = None
 
     @property
     def label(self) -> str:
-        """The name if it has one, else the id's first 12 characters."""
-        return self.name or self.id[:12]
+        """The name if it has one, else the id's first 12 characters; and whose it is."""
+        return self._owned(self.name or self.id[:12])
+
+    @property
+    def shown_name(self) -> str | None:
+        """The name, if it has one; another user's with that user's: ``web (user alice's)``."""
+        return None if self.name is None else self._owned(self.name)
+
+    @property
+    def init_key(self) -> ProcessKey:
+        """Who its init is, to the tick of /proc."""
+        return ProcessKey(self.init_host_pid, self.init_start_boot_ns or 0)
+
+    def is_init(self, process: ProcessKey) -> bool:
+        """Whether a process is its init, by the kernel's start or by that of /proc."""
+        return self.init_key.same_process(process)
+
+    def is_same_run(self, other: Container) -> bool:
+        """Whether both speak of one run of one container."""
+        return (self.id, self.init_host_pid) == (other.id, other.init_host_pid) and self.is_init(
+            other.init_key
+        )
+
+    def _owned(self, name: str) -> str:
+        return name if self.owner is None else f"{name} ({self.owner}'s)"
 
 
 @dataclass(frozen=True, slots=True)

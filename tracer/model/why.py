@@ -13,8 +13,8 @@ class WhyStep:
 
     Args:
         boot_ns: When it happened; None where it follows from what was before.
-        text: One or two plain sentences. Names in it are as they are: whoever
-            shows it makes them safe.
+        text: One or two plain sentences. Names in it are raw: renderers
+            escape them.
     """
 
     boot_ns: int | None

@@ -12,7 +12,7 @@ from tracer.model.wait_status import WaitStatus
 class ZombieBlame(StrEnum):
     """Why a zombie is still there. The first that applies, in this order.
 
-    LEADER: only the leader exited, other threads live; nobody can reap it yet.
+    LEADER: only the leader exited, other threads live; it cannot be reaped yet.
     TRACER: a ptracer has not waited for it.
     INJECTED: its parent is outside its PID namespace (``docker exec``, nsenter).
     INIT: its parent is its namespace's PID 1, by birth or by adoption.
@@ -30,7 +30,7 @@ class ZombieBlame(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LiveThread:
-    """A thread that lives on after its leader.
+    """A thread that keeps running after its leader.
 
     Args:
         host_tid: Its number.
@@ -56,7 +56,8 @@ class ZombieParent:
         ns_pid: Its number in its own PID namespace.
         comm: Its name.
         start_boot_ns: Its start, to the tick of /proc.
-        cmdline: Its arguments, empty where they cannot be read.
+        cmdline: Its arguments, empty where they cannot be read; None where they
+            are not to be shown.
         pidns_inum: The PID namespace it is in, or None.
         is_ns_init: Whether it is that namespace's PID 1.
         state: One letter, as ps shows it.
@@ -72,7 +73,7 @@ class ZombieParent:
     ns_pid: int
     comm: str
     start_boot_ns: int
-    cmdline: tuple[str, ...]
+    cmdline: tuple[str, ...] | None
     pidns_inum: int | None
     is_ns_init: bool
     state: str
@@ -103,8 +104,9 @@ class ScannedZombie:
         parent: Who must reap it, or None where that cannot be seen.
         tracer_host_pid: Who holds it by ptrace, or None.
         tracer_comm: The name of that process.
-        live_threads: Threads of it that live on.
+        live_threads: Threads of it that live on, the first of them where there are many.
         blame: Why it is still there.
+        threads: How many it has, its leader among them.
     """
 
     host_pid: int
@@ -123,6 +125,7 @@ class ScannedZombie:
     tracer_comm: str | None
     live_threads: tuple[LiveThread, ...]
     blame: ZombieBlame
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)

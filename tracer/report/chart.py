@@ -19,8 +19,8 @@ from tracer.report.fates import label_end
 from tracer.report.picture.lives import Life
 from tracer.report.picture.phases import PhaseKind, read_moments, read_phases
 from tracer.report.picture.picture import make_picture
-from tracer.report.times import format_clock, format_duration
-from tracer.report.wording import CAUSE_SHORT
+from tracer.wording.causes import CAUSES
+from tracer.wording.times import format_clock, format_duration
 
 _WIDTH = 860
 _LEFT, _RIGHT, _TOP, _PLOT = 56, 16, 34, 180
@@ -90,7 +90,7 @@ def render_counts(report: Report, events: Iterable[Annotated]) -> str:
     parts.append(_text(middle, bottom + 18, format_duration(span_ns), _DIM, "middle"))
     parts.append(_text(_LEFT, 14, "alive", _ALIVE))
     parts.append(_text(_LEFT + 44, 14, "zombie", _ZOMBIE))
-    return _svg(bottom + 28, parts, "How many processes lived, and were zombies, over the trace")
+    return _svg(bottom + 28, parts, "Running processes and zombies over time")
 
 
 def render_deaths(report: Report) -> str:
@@ -104,7 +104,7 @@ def render_deaths(report: Report) -> str:
     """
     counts: Counter[tuple[str, str]] = Counter()
     for process in report.processes:
-        why = CAUSE_SHORT[process.cause] if process.cause is not None else ""
+        why = CAUSES[process.cause].phrase if process.cause is not None else ""
         counts[label_end(process), why] += 1
     most = max(counts.values(), default=1)
     parts = []
@@ -118,7 +118,7 @@ def render_deaths(report: Report) -> str:
             f'<rect x="{_NAMES}" y="{y}" width="{wide:.1f}" height="{_BAR - 6}" fill="{color}"/>'
         )
         parts.append(_text(_NAMES + wide + 6, y + 14, str(count), _DIM))
-    return _svg(16 + len(counts) * _BAR, parts, "How many processes ended how, and why")
+    return _svg(16 + len(counts) * _BAR, parts, "How processes ended, and why")
 
 
 def _alive(life: Life, report: Report) -> tuple[int, int]:

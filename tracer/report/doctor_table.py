@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracer.model.doctor import CheckState, DoctorCheck, DoctorReport, PlannedHook
 from tracer.report.jsonobject import JsonObject, clean_object, hook_object
 from tracer.report.page import DEFAULT_WIDTH, Page, Span, Style, column
-from tracer.report.wording import HOOK_MEANING
+from tracer.wording.verdicts import HOOK_MEANING
 
 _STATE_WIDTH = 8
 _NAME_WIDTH = 16
@@ -26,7 +26,7 @@ def doctor_page(report: DoctorReport, *, width: int = DEFAULT_WIDTH) -> Page:
     for check in report.checks:
         _add_check(page, check)
     if report.hooks:
-        page.heading("Hooks", "what each is for, what serves it, and what is less exact")
+        page.heading("Hooks", "purpose, source and reduced precision of each")
         for hook in report.hooks:
             _add_hook(page, hook)
     return page
@@ -65,10 +65,10 @@ def doctor_to_json(report: DoctorReport) -> JsonObject:
 def _verdict(report: DoctorReport) -> str:
     if not report.is_usable:
         failed = ", ".join(check.name for check in report.checks if check.state is CheckState.FAIL)
-        return f"This host cannot be traced as things are: {failed}."
+        return f"This host cannot be traced in its current state. Failed checks: {failed}."
     if any(hook.state.degrades for hook in report.hooks):
-        return "This host can be traced; some times and details are less exact, see below."
-    return "This host can be traced, with the best hooks there are."
+        return "This host can be traced; some times and details have reduced precision, see below."
+    return "This host can be traced with full precision."
 
 
 def _add_check(page: Page, check: DoctorCheck) -> None:
@@ -89,7 +89,7 @@ def _add_hook(page: Page, hook: PlannedHook) -> None:
     style = Style.GOOD if not state.degrades and state.source else Style.WARNING
     lead = (Span("  "), column(state.name, _ROW_WIDTH, Style.NAME))
     meaning = HOOK_MEANING.get(state.name)
-    page.add(*lead, Span(served, style), Span(f"  ({meaning})" if meaning else "", Style.DIM))
+    page.row(*lead, Span(served, style), Span(f"  ({meaning})" if meaning else "", Style.DIM))
     if state.degrades:
         page.entry((Span(" " * (_ROW_WIDTH + 2)), Span("cost: ", Style.DIM)), state.degrades)
     for each in hook.rejected:

@@ -18,6 +18,7 @@ _INVISIBLE = frozenset(
 )
 """Blank or zero-width, yet letters, marks or symbols to ``str.isprintable``."""
 
+_MAX_KEPT = 256
 _MAX_MARKS = 4
 """Combining marks kept on one base: enough for every script, no tower of them."""
 
@@ -41,7 +42,8 @@ def safe_text(value: str | bytes) -> str:
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
     if text.isascii() and text.isprintable():
         return text
-    return _safe_line(text)
+    # Names come again and again; what is long comes once, and is not worth keeping.
+    return _safe_line(text) if len(text) <= _MAX_KEPT else _escape_line(text)
 
 
 def fit_encoding(text: str, encoding: str | None) -> str:
@@ -78,6 +80,10 @@ def clip(text: str, width: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _safe_line(text: str) -> str:
+    return _escape_line(text)
+
+
+def _escape_line(text: str) -> str:
     out: list[str] = []
     marks = _MAX_MARKS
     for char in text:

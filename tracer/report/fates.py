@@ -2,180 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 
-from tracer.model.report import ProcessReport, Report, StopReport
-from tracer.model.signals import SIGRTMAX, SignalResult, signal_name
+from tracer.model.report import ProcessReport, Report
+from tracer.model.signals import SIGRTMAX, signal_name
 from tracer.model.verdicts import Cause, End
+from tracer.report.fate_groups import NO_PID, Fate, about_stop, fates_of, may_live, rank_of
 from tracer.report.page import Line, Page, Span, Style, column, line_width, wrap
-from tracer.report.pidlist import format_pids
-from tracer.report.wording import (
-    CAUSE_MEANING,
+from tracer.wording.causes import CAUSES, KERNELS_OWN, explain_trigger
+from tracer.wording.pids import format_pids
+from tracer.wording.times import format_duration
+from tracer.wording.verdicts import (
     explain_exit_code,
     explain_sender,
-    explain_stop_signal,
-    explain_trigger,
     init_word,
 )
 
 _COUNT_WIDTH = 8
 _NAME_WIDTH = 17
 _END_WIDTH = 13
+_LEAD_WIDTH = _COUNT_WIDTH + _NAME_WIDTH + _END_WIDTH
+_NARROW_INDENT = 6
 _MAX_DEATHS = 40
 _MAX_QUIET = 8
+_ONE_MOMENT_NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What equal processes have in common.
-
-    ``members`` keep the order of the report. Pids are not part of a fate:
-    997 workers killed alike are one row.
-    """
-
-    members: tuple[ProcessReport, ...]
-
-    @property
-    def one(self) -> ProcessReport:
-        """Any of them."""
-        return self.members[0]
-
-    def common_pid(self, read: Callable[[ProcessReport], int | None]) -> int | None:
-        """A pid, where it is the same for all."""
-        pids = {read(member) for member in self.members}
-        return pids.pop() if len(pids) == 1 else None
-
-
-def group_fates(processes: Iterable[ProcessReport], stops: Iterable[StopReport] = ()) -> list[Fate]:
-    """Put processes of one fate together; PID 1 first, then by how bad it is."""
-    by_scope = _stops_by_scope(stops)
-    groups: dict[tuple[object, ...], list[ProcessReport]] = {}
-    for process in processes:
-        groups.setdefault((*_fate_key(process), _about_stop(process, by_scope)), []).append(process)
-    fates = [Fate(tuple(members)) for members in groups.values()]
-    return sorted(fates, key=lambda fate: (_rank(fate.one), -len(fate.members)))
-
-
-def add_fates(page: Page, report: Report) -> None:
-    """Write the section."""
-    if not report.processes:
-        page.heading("Who died, and of what")
-        page.text("No process of the target was seen.", indent=2)
+def add_fates(page: Page, report: Report, *, most_lines: int | None = None) -> None:
+    """Write the section; where room is short, names that differ by numbers are one."""
+    if not report.processes and not report.folded.processes:
+        page.heading("Processes")
+        page.text("No process of the target was captured.", indent=2)
         return
-    fates = group_fates(report.processes, report.stops)
+    fates, rest = fates_of(report, is_short=most_lines is not None)
+    if most_lines is None and sum(not _is_quiet(fate.one) for fate in fates) > _MAX_DEATHS:
+        fates, rest = fates_of(report, is_short=True)
     loud = [fate for fate in fates if not _is_quiet(fate.one)]
     quiet = [fate for fate in fates if _is_quiet(fate.one)]
-    page.heading("Who died, and of what", "pids are the host's")
-    page.add(
-        Span(
-            f"{'count':>{_COUNT_WIDTH - 2}}  {'process':<{_NAME_WIDTH}}{'end':<{_END_WIDTH}}why",
-            Style.DIM,
+    page.heading("Processes", "host pids")
+    widest = max(fate.count for fate in fates) if fates else 0
+    width = max(_COUNT_WIDTH, len(f"{widest} x") + 1)
+    if page.has_room(_LEAD_WIDTH):
+        heads = f"{'count':>{width - 2}}  {'process':<{_NAME_WIDTH}}{'end':<{_END_WIDTH}}cause"
+        page.add(Span(heads, Style.DIM))
+    for some, most, room, what in (
+        (loud, _MAX_DEATHS, most_lines, "that were killed or failed"),
+        (quiet, _MAX_QUIET, most_lines // 3 if most_lines else None,
+         "that exited with code 0 or are still running"),
+    ):  # fmt: skip
+        shown = page.add_within(
+            (partial(_add_fate, fate=fate, report=report, width=width) for fate in some[:most]),
+            room,
         )
-    )
-    for fate in loud[:_MAX_DEATHS]:
-        _add_fate(page, fate, report)
-    _add_rest(page, loud[_MAX_DEATHS:], "that were killed or failed: --report FILE has them all")
-    for fate in quiet[:_MAX_QUIET]:
-        _add_fate(page, fate, report)
-    _add_rest(page, quiet[_MAX_QUIET:], "that ended with code 0 or still run")
+        _add_rest(page, some[shown:], what)
+    if rest:
+        page.text(f"... and {rest} more with other names, counted only", indent=2, style=Style.DIM)
     if any(process.sender_chain for process in report.processes):
-        page.text("(a <- b: a was started by b)", indent=2, style=Style.DIM)
+        page.text("(a <- b: b started a)", indent=2, style=Style.DIM)
 
 
 def label_end(process: ProcessReport) -> str:
-    """Say in a word or two how a process ended: ``SIGKILL``, ``exit 1``, ``still runs``."""
+    """Say in a word or two how a process ended: ``SIGKILL``, ``exit 1``, ``running``."""
     return _end_label(process)
 
 
 def explain_end(process: ProcessReport) -> str:
     """Say in a sentence or two why a process ended as it did."""
-    return _why(process)
+    return _why(process, process.passed_on_host_pid)
 
 
 def explain_origin(process: ProcessReport) -> str | None:
     """Say where the signal a process died of came from; None where there is nothing to say."""
-    return _signal_origin(Fate((process,)))
+    return _signal_origin(Fate((process,), process.comm))
 
 
-def _add_fate(page: Page, fate: Fate, report: Report) -> None:
+def _add_fate(page: Page, fate: Fate, report: Report, width: int) -> None:
     one = fate.one
     lead: Line = (
-        column(f"{len(fate.members)} x", _COUNT_WIDTH - 1, Style.STRONG, right=True),
+        column(f"{fate.count} x", width - 1, Style.STRONG, right=True),
         Span(" "),
-        column(one.comm, _NAME_WIDTH - 1, Style.NAME),
+        column(fate.name, _NAME_WIDTH - 1, Style.NAME),
         Span(" "),
         column(_end_label(one), _END_WIDTH - 1, _end_style(one)),
         Span(" "),
     )
+    if not page.has_room(_LEAD_WIDTH):
+        _add_narrow(page, fate, report)
+        return
     room = page.width - line_width(lead)
-    rows = [(row, Style.PLAIN) for row in wrap(_why(one), room)]
+    rows = [(row, Style.PLAIN) for row in wrap(_why_all(fate), room)]
     for text in _evidence(fate, report):
         rows += [(row, Style.DIM) for row in wrap(text, room)]
     init = f"({init_word(report.containers, one.container_id)})" if one.is_init else ""
     for number, (text, style) in enumerate(rows):
         if number > 0:
             below = column(init if number == 1 else "", _NAME_WIDTH + _END_WIDTH, Style.DIM)
-            lead = (Span(" " * _COUNT_WIDTH), below)
+            lead = (Span(" " * width), below)
         page.add(*lead, Span(text, style))
+
+
+def _add_narrow(page: Page, fate: Fate, report: Report) -> None:
+    """Write a fate where there is no room for columns: what it says below its name."""
+    one = fate.one
+    init = f" ({init_word(report.containers, one.container_id)})" if one.is_init else ""
+    lead = (Span(f"  {fate.count} x ", Style.STRONG), Span(one.comm + init, Style.NAME))
+    page.entry((*lead, Span(": ")), _end_label(one), style=_end_style(one))
+    page.text(_why_all(fate), indent=_NARROW_INDENT)
+    for text in _evidence(fate, report):
+        page.text(text, indent=_NARROW_INDENT, style=Style.DIM)
 
 
 def _add_rest(page: Page, rest: list[Fate], what: str) -> None:
     if rest:
-        count = sum(len(fate.members) for fate in rest)
+        count = sum(fate.count for fate in rest)
         page.text(f"... and {count} more {what}", indent=2, style=Style.DIM)
 
 
-def _fate_key(process: ProcessReport) -> tuple[object, ...]:
-    return (
-        process.container_id,
-        process.pidns_inum,
-        process.is_init,
-        process.comm,
-        process.end,
-        _may_live(process),
-        process.exit_code,
-        process.term_signal,
-        process.core_dumped,
-        process.cause,
-        process.sender_comm,
-        process.sender_chain,
-        process.sender_syscall,
-        process.trigger_comm,
-        process.stop_signal_seen,
-        process.stop_signal_disposition,
-    )
-
-
-def _may_live(process: ProcessReport) -> bool:
-    # Only where the record of an end may be lost is there no end at all.
-    return process.end is None and process.end_boot_ns is None and process.reap_kind is None
-
-
-def _rank(process: ProcessReport) -> int:
-    if process.is_init:
-        return 0
-    if process.end is End.SIGNAL:
-        return 1
-    if process.end is None:
-        return 2
-    if process.end is End.EXIT:
-        return 2 if process.exit_code else 3
-    return 4
-
-
 def _is_quiet(process: ProcessReport) -> bool:
-    return not process.is_init and _rank(process) >= 3
+    return not process.is_init and rank_of(process) >= 3
 
 
 def _end_label(process: ProcessReport) -> str:
     if process.end is End.RUNNING:
-        return "still runs"
+        return "running"
     if process.end is End.SIGNAL:
         return process.term_signal or "a signal"
     if process.end is None:
-        return "not known"
-    return "ended" if process.exit_code is None else f"exit {process.exit_code}"
+        return "unknown"
+    return "exited" if process.exit_code is None else f"exit {process.exit_code}"
 
 
 def _end_style(process: ProcessReport) -> Style:
@@ -186,22 +141,26 @@ def _end_style(process: ProcessReport) -> Style:
     return Style.GOOD if process.exit_code == 0 else Style.WARNING
 
 
-def _why(process: ProcessReport) -> str:
+def _why_all(fate: Fate) -> str:
+    return _why(fate.one, fate.common_pid(lambda process: process.passed_on_host_pid))
+
+
+def _why(process: ProcessReport, child: int | None) -> str:
     if process.end is End.RUNNING:
-        return "It still ran when the trace ended."
+        return "It was still running when the trace ended."
     if process.end is End.SIGNAL:
-        dumped = " It left a core dump." if process.core_dumped else ""
-        return CAUSE_MEANING[process.cause or Cause.UNKNOWN] + dumped
-    if _may_live(process):
-        return "Whether it ended is not known: the record of that may be among the lost."
+        dumped = " It dumped core." if process.core_dumped else ""
+        cause = process.cause or Cause.UNKNOWN
+        if cause is Cause.UNKNOWN and process.trigger_host_pid == process.host_pid:
+            return KERNELS_OWN + dumped
+        return CAUSES[cause].sentence + dumped
+    if may_live(process):
+        return "Whether it exited is unknown: its exit may be among the lost events."
     if process.exit_code is None:
-        return "It ended; how is not known: no record of that was seen."
-    if not process.exit_code:
-        return "It ended by itself."
+        return "It exited; its status is unknown because the exit event was not captured."
     signo = process.exit_code - 128
     named = signal_name(signo) if 0 < signo <= SIGRTMAX else None
-    explained = explain_exit_code(process.exit_code, named)
-    return explained or "It ended by itself, reporting a failure."
+    return explain_exit_code(process.exit_code, named, process.exit_code_origin, child)
 
 
 def _evidence(fate: Fate, report: Report) -> Iterator[str]:
@@ -209,12 +168,32 @@ def _evidence(fate: Fate, report: Report) -> Iterator[str]:
     origin = _signal_origin(fate)
     if origin is not None:
         yield origin
-    about_stop = _about_stop(one, _stops_by_scope(report.stops))
-    if about_stop is not None:
-        yield about_stop
+    words = about_stop(one, report.stops)
+    if words is not None:
+        yield words
     if len(report.containers) > 1 and one.container_id is not None:
         yield f"in {_container_label(report, one.container_id)}"
-    yield format_pids([member.host_pid for member in fate.members])
+    apart = _apart(fate)
+    if apart is not None:
+        yield apart
+    pids = [member.host_pid for member in fate.members if member.host_pid != NO_PID]
+    if not pids:
+        yield "counted only"
+    elif fate.folded:
+        yield f"{format_pids(pids)}; {fate.folded} more counted only"
+    else:
+        yield format_pids(pids)
+
+
+def _apart(fate: Fate) -> str | None:
+    """Say over what time several died; nothing where that was one moment."""
+    ends_ns = [one.end_boot_ns for one in fate.members if one.end_boot_ns is not None]
+    if fate.one.end is not End.SIGNAL or len(ends_ns) < 2:
+        return None
+    apart_ns = max(ends_ns) - min(ends_ns)
+    if apart_ns <= _ONE_MOMENT_NS:
+        return None
+    return f"the first died {format_duration(apart_ns)} before the last"
 
 
 def _signal_origin(fate: Fate) -> str | None:
@@ -222,42 +201,19 @@ def _signal_origin(fate: Fate) -> str | None:
     if one.end is not End.SIGNAL:
         return None
     if one.sender_comm is not None:
-        pid = fate.common_pid(lambda process: process.sender_host_pid)
+        senders = {(each.sender_host_pid, each.sender_start_boot_ns) for each in fate.members}
+        pid = one.sender_host_pid if len(senders) == 1 and not fate.folded else None
         call = f" ({one.sender_syscall})" if one.sender_syscall else ""
         if one.cause is Cause.SELF:
-            return f"by itself{call}"
+            return f"sent by the process itself{call}"
+        if len(senders) > 1:
+            names = explain_sender(one.sender_comm, None, one.sender_chain)
+            return f"sent by {len(senders)} processes, each called {names}{call}"
         return f"sent by {explain_sender(one.sender_comm, pid, one.sender_chain)}{call}"
     if one.trigger_comm is not None and one.cause is not Cause.FAULT:
         pid = fate.common_pid(lambda process: process.trigger_host_pid)
         return explain_trigger(one.cause, one.trigger_comm, pid)
     return None
-
-
-def _about_stop(
-    process: ProcessReport, stops: dict[tuple[str | None, int | None], StopReport]
-) -> str | None:
-    stop = stops.get((process.container_id, process.pidns_inum))
-    if stop is None or stop.stop_signal is None:
-        return None
-    if process.end_boot_ns is not None and process.end_boot_ns < stop.begin_boot_ns:
-        # It had ended before there was anything to stop.
-        return None
-    dropped = process.is_init and stop.stop_signal_result is SignalResult.IGNORED
-    return explain_stop_signal(
-        process.stop_signal_disposition,
-        stop.stop_signal,
-        seen=process.stop_signal_seen,
-        dropped=dropped,
-    )
-
-
-def _stops_by_scope(
-    stops: Iterable[StopReport],
-) -> dict[tuple[str | None, int | None], StopReport]:
-    by_scope: dict[tuple[str | None, int | None], StopReport] = {}
-    for stop in stops:
-        by_scope.setdefault((stop.container_id, stop.pidns_inum), stop)
-    return by_scope
 
 
 def _container_label(report: Report, container_id: str) -> str:

@@ -21,13 +21,13 @@ from tracer.model.events import (
     ExitEvent,
     ForkEvent,
     ForkFailedEvent,
+    LifetimeEvent,
     LossEvent,
     ObservationEvent,
     OomEvent,
     ProcessEvent,
     ReapEvent,
     SignalEvent,
-    SignalInfo,
     TeardownEvent,
 )
 from tracer.model.identity import ProcessSnapshot
@@ -41,7 +41,7 @@ from tracer.report.jsonobject import (
     dump_object,
     hook_object,
 )
-from tracer.report.times import format_rfc3339
+from tracer.wording.times import format_rfc3339
 
 COMMON_KEYS = (
     "kind",
@@ -59,8 +59,19 @@ COMMON_KEYS = (
 )
 """The keys every line begins with, in this order."""
 
-_SENT_BY_CALL = frozenset({0, -1, -6})
-"""si_code of kill, sigqueue and tkill: a process called the kernel to send it."""
+_NOT_OVER = dict.fromkeys(
+    (
+        "forked_boot_ns",
+        "exit_boot_ns",
+        "executed",
+        "zombie_ns",
+        "reap_kind",
+        "reaper_host_pid",
+        "reaper_comm",
+        "precision",
+    )
+)
+"""What an exit line has only for an uneventful lifetime: its release has no line of its own."""
 
 
 def event_to_json(annotated: Annotated, clock_offset_ns: int) -> JsonObject | None:
@@ -124,20 +135,13 @@ def common_fields(
         line["cgroup_id"] = process.cgroup_id
     if container is not None:
         line["container_id"] = container.id
-        line["container_name"] = container.name
+        line["container_name"] = container.shown_name
     return line
 
 
 def is_sent_by_process(annotated: Annotated) -> bool:
     """Whether a signal's actor is its sender, and not just where the kernel ran."""
-    if annotated.sender_is_user is not None:
-        return annotated.sender_is_user
-    event = annotated.event
-    return (
-        isinstance(event, SignalEvent)
-        and event.info is SignalInfo.FILLED
-        and event.si_code in _SENT_BY_CALL
-    )
+    return annotated.sender_is_user is True
 
 
 def _attached(event: AttachedEvent, _: Annotated) -> JsonObject:
@@ -180,7 +184,22 @@ def _exec(_event: ExecEvent, _: Annotated) -> JsonObject:
 
 
 def _exit(event: ExitEvent, annotated: Annotated) -> JsonObject:
-    return {**_ending(event.status), "cause": annotated.cause}
+    return {**_ending(event.status), "cause": annotated.cause, **_NOT_OVER}
+
+
+def _lifetime(event: LifetimeEvent, annotated: Annotated) -> JsonObject:
+    return {
+        **_ending(event.status),
+        "cause": annotated.cause,
+        "forked_boot_ns": event.forked_ns,
+        "exit_boot_ns": event.exit_ns,
+        "executed": event.executed,
+        "zombie_ns": annotated.zombie_ns,
+        "reap_kind": annotated.reap_kind,
+        "reaper_host_pid": annotated.reaper_host_pid,
+        "reaper_comm": annotated.reaper_comm,
+        "precision": annotated.precision or event.precision,
+    }
 
 
 def _reap(event: ReapEvent, annotated: Annotated) -> JsonObject:
@@ -209,6 +228,8 @@ def _signal(event: SignalEvent, annotated: Annotated) -> JsonObject:
         "result": event.result,
         "cause": annotated.cause,
         "disposition": event.disposition,
+        "repeats": event.repeats,
+        "repeats_since_boot_ns": event.repeats_since_ns,
     }
 
 
@@ -248,7 +269,7 @@ def _container(event: ContainerEvent, _: Annotated) -> JsonObject:
         "pidns_inum": container.pidns_inum,
         "cgroup_id": container.cgroup_id,
         "container_id": container.id,
-        "container_name": container.name,
+        "container_name": container.shown_name,
         "source": container.runtime,
         "values": {"container": container_object(container)},
     }
@@ -273,6 +294,7 @@ _BUILDERS: dict[type, tuple[str, Callable[[Any, Annotated], JsonObject]]] = {
     ExecEvent: ("exec", _exec),
     ExitEvent: ("exit", _exit),
     ReapEvent: ("reap", _reap),
+    LifetimeEvent: ("exit", _lifetime),
     SignalEvent: ("signal", _signal),
     DeliverEvent: ("deliver", _deliver),
     TeardownEvent: ("teardown", _teardown),

@@ -41,6 +41,11 @@ def dump_object(value: JsonObject, *, indent: int | None = None) -> str:
     )
 
 
+def dump_string(value: str) -> str:
+    """Write safe text as a string, quotes included."""
+    return _LINE.encode(value)
+
+
 def hook_object(hook: HookState) -> JsonObject:
     """Describe one row of the hook plan."""
     return {"name": hook.name, "source": hook.source, "degrades": hook.degrades}
@@ -53,6 +58,7 @@ def container_object(container: Container) -> JsonObject:
         "name": container.name,
         "runtime": container.runtime,
         "pod": container.pod,
+        "owner": container.owner,
         "init_host_pid": container.init_host_pid,
         "init_start_boot_ns": container.init_start_boot_ns,
         "pidns_inum": container.pidns_inum,
@@ -83,4 +89,4 @@ def _clean(value: Any) -> Any:
         return clean_object(value)
     if isinstance(value, (list, tuple)):
         return [_clean(item) for item in value]
-    raise TypeError(f"no JSON for a {type(value).__name__}")
+    raise TypeError(f"a {type(value).__name__} has no JSON form")

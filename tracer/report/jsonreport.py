@@ -14,7 +14,7 @@ from tracer.report.jsonobject import (
     dump_object,
     hook_object,
 )
-from tracer.report.times import format_rfc3339
+from tracer.wording.times import format_rfc3339
 
 
 def report_to_json(report: Report) -> JsonObject:
@@ -35,7 +35,9 @@ def report_to_json(report: Report) -> JsonObject:
             "end_boot_ns": report.end_boot_ns,
             "utc_offset_ns": report.utc_offset_ns,
             "lost": report.lost,
+            "behind_ns": report.behind_ns,
             "kernel": report.kernel,
+            "source": report.source,
             "hooks": [hook_object(hook) for hook in report.hooks],
             "containers": [container_object(each) for each in report.containers],
             "stops": [_record(stop) for stop in report.stops],
@@ -51,6 +53,13 @@ def report_to_json(report: Report) -> JsonObject:
                 }
                 for entry in report.timeline
             ],
+            "folded": {
+                "processes": [_record(row) for row in report.folded.processes],
+                "zombies": [_record(row) for row in report.folded.zombies],
+                "stops": [_record(row) for row in report.folded.stops],
+                "findings": [_record(row) for row in report.folded.findings],
+                "totals": dict(report.folded.totals),
+            },
         }
     )
 

@@ -19,9 +19,11 @@ from tracer.report.live_counts import LiveCounts
 from tracer.report.live_lines import LiveLine, LiveRules
 from tracer.report.page import Line, Page, Span, Style, column
 from tracer.report.terminal import paint, size_of
-from tracer.report.times import format_clock
+from tracer.wording.times import format_clock
 
 _LABEL_WIDTH = 10
+_NARROW_WIDTH = 60
+"""Too few columns for the milliseconds."""
 _MAX_GROWING = 4
 _ROWS_LEFT_FREE = 2
 _SETTLED_NS = 1_000_000_000
@@ -61,7 +63,7 @@ class LiveView:
 
     Args:
         stream: Where to write.
-        utc: Tell times in UTC instead of the machine's zone.
+        utc: Show times in UTC instead of the machine's zone.
         color: Use colours.
         is_terminal: The stream is a terminal whose cursor can be moved.
         signals: Show signals of these numbers only (``-s``); None for the
@@ -70,8 +72,8 @@ class LiveView:
             brings its own.
         min_zombie_ns: A zombie reaped after longer than this gets a line.
         verbose: Give every event a line.
-        clock: Tells monotonic ns, for repainting.
-        boot_clock: Tells CLOCK_BOOTTIME ns, for the age of zombies.
+        clock: Reads monotonic ns, for repainting.
+        boot_clock: Reads CLOCK_BOOTTIME ns, for the age of zombies.
 
     Every method raises BrokenPipeError when the reader has gone away.
     """
@@ -85,10 +87,10 @@ class LiveView:
         is_terminal: bool,
         signals: frozenset[int] | None,
         utc_offset_ns: int,
+        boot_clock: Callable[[], int],
         min_zombie_ns: int = 1_000_000_000,
         verbose: bool = False,
         clock: Callable[[], int] = time.monotonic_ns,
-        boot_clock: Callable[[], int] | None = None,
     ) -> None:
         self._stream = stream
         self._utc = utc
@@ -96,7 +98,7 @@ class LiveView:
         self._is_terminal = is_terminal
         self._utc_offset_ns = utc_offset_ns
         self._clock = clock
-        self._boot_clock = boot_clock or _read_boot_clock
+        self._boot_clock = boot_clock
         self._rules = LiveRules(signals, min_zombie_ns, verbose)
         self._counts = LiveCounts()
         self._groups: list[_Group] = []
@@ -127,8 +129,12 @@ class LiveView:
         if self._clock() - self._painted_ns >= _REPAINT_NS:
             self._repaint()
 
+    def count_also(self, folded_alive: Callable[[], int]) -> None:
+        """Count as living the processes that no event has mentioned yet."""
+        self._counts.folded_alive = folded_alive
+
     def note_passed(self, lives: int) -> None:
-        """Count processes that ended without anything to tell of them."""
+        """Count uneventful exits."""
         self._counts.exits += lives
 
     def tick(self) -> None:
@@ -200,8 +206,11 @@ class LiveView:
     def _rows(self, group: _Group, width: int) -> list[Line]:
         page = Page(width)
         line = group.line
+        clock = format_clock(line.boot_ns + self._utc_offset_ns, utc=self._utc)
+        if width < _NARROW_WIDTH:
+            clock = clock.partition(".")[0]
         lead = (
-            Span(format_clock(line.boot_ns + self._utc_offset_ns, utc=self._utc), Style.DIM),
+            Span(clock, Style.DIM),
             Span("  "),
             column(line.label, _LABEL_WIDTH, line.style),
         )
@@ -223,7 +232,3 @@ class LiveView:
     def _write(self, text: str) -> None:
         self._stream.write(fit_encoding(text, getattr(self._stream, "encoding", None)))
         self._stream.flush()
-
-
-def _read_boot_clock() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -15,7 +15,9 @@ from tracer.model.events import (
     ExitEvent,
     ForkEvent,
     ForkFailedEvent,
+    LifetimeEvent,
     LossEvent,
+    ObservationEvent,
     OomEvent,
     ProcessEvent,
     ReapEvent,
@@ -26,14 +28,14 @@ from tracer.model.events import (
 from tracer.model.identity import ProcessSnapshot
 from tracer.model.signals import DEFAULT_IGNORED, Disposition, SignalResult, signal_name
 from tracer.model.verdicts import ReapKind
+from tracer.model.wait_status import WaitStatus
 from tracer.report.jsonlines import is_sent_by_process
 from tracer.report.page import Style
-from tracer.report.times import format_duration
-from tracer.report.wording import (
-    CAUSE_SHORT,
+from tracer.wording.causes import CAUSES, explain_trigger
+from tracer.wording.times import format_duration
+from tracer.wording.verdicts import (
     REAP_MEANING,
     explain_sender,
-    explain_trigger,
 )
 
 _SHELL_BASE = 128
@@ -116,6 +118,13 @@ class LiveRules:
             return f"{annotated.container.label}/{process.comm}"
         return process.comm
 
+    def is_long_zombie(self, annotated: Annotated) -> bool:
+        """Whether a release ends a long zombie; where no hook saw it, time says nothing."""
+        if annotated.is_turning_point:
+            return True
+        is_found = getattr(annotated.event, "seen_boot_ns", None) is not None
+        return not is_found and (annotated.zombie_ns or 0) >= self.min_zombie_ns
+
     def _is_worth_it(self, annotated: Annotated) -> bool:
         event = annotated.event
         if self.signals is not None and isinstance(event, (SignalEvent, DeliverEvent)):
@@ -125,8 +134,10 @@ class LiveRules:
         match event:
             case ExitEvent():
                 return _is_exit_worth_it(event)
+            case LifetimeEvent():
+                return _is_code_worth_it(event.status)
             case ReapEvent():
-                return (annotated.zombie_ns or 0) >= self.min_zombie_ns
+                return self.is_long_zombie(annotated)
             case SignalEvent():
                 return (
                     not event.is_notification
@@ -134,6 +145,8 @@ class LiveRules:
                     and event.signo not in DEFAULT_IGNORED
                     and is_sent_by_process(annotated)
                 )
+            case ObservationEvent():
+                return annotated.held_up is not None
             case AttachedEvent() | TeardownEvent() | OomEvent() | ForkFailedEvent() | LossEvent():
                 return True
             case _:
@@ -145,7 +158,11 @@ def _is_exit_worth_it(event: ExitEvent) -> bool:
         return False
     if event.status.signo is not None or event.process.is_init:
         return True
-    return (event.status.exit_code or 0) > _SHELL_BASE
+    return _is_code_worth_it(event.status)
+
+
+def _is_code_worth_it(status: WaitStatus | None) -> bool:
+    return status is not None and (status.exit_code or 0) > _SHELL_BASE
 
 
 def _attached(annotated: Annotated, _: LiveRules) -> LiveLine:
@@ -171,14 +188,23 @@ def _exit(annotated: Annotated, rules: LiveRules) -> LiveLine | None:
         label, style = "killed", Style.ERROR
         after = f"{is_init} died of {status.signal_name}"
         if annotated.cause is not None:
-            after += f": {CAUSE_SHORT[annotated.cause]}"
+            after += f": {CAUSES[annotated.cause].phrase}"
         if status.core_dumped:
             after += " (core dumped)"
     else:
-        label = "ended"
+        label = "exited"
         style = Style.STRONG if is_init else Style.PLAIN
-        after = f"{is_init} ended with code {status.exit_code}"
+        after = f"{is_init} exited with code {status.exit_code}"
     return _about(annotated, rules, label, after, style)
+
+
+def _lifetime(annotated: Annotated, rules: LiveRules) -> LiveLine:
+    event: LifetimeEvent = annotated.event  # type: ignore[assignment]
+    if annotated.is_turning_point:
+        return _reap(annotated, rules)
+    code = event.status.exit_code if event.status is not None else None
+    line = _about(annotated, rules, "ended", f" ended with code {code}", Style.PLAIN)
+    return replace(line, boot_ns=event.exit_ns or event.boot_ns)
 
 
 def _reap(annotated: Annotated, rules: LiveRules) -> LiveLine:
@@ -186,7 +212,7 @@ def _reap(annotated: Annotated, rules: LiveRules) -> LiveLine:
     after = f" {REAP_MEANING[kind]}"
     if annotated.reaper_comm is not None and kind in (ReapKind.PARENT, ReapKind.ADOPTER):
         after += f", {_named(annotated.reaper_comm, annotated.reaper_host_pid)}"
-    style = Style.WARNING if (annotated.zombie_ns or 0) >= rules.min_zombie_ns else Style.PLAIN
+    style = Style.WARNING if rules.is_long_zombie(annotated) else Style.PLAIN
     line = _about(annotated, rules, "reaped", after, style)
     return replace(line, zombie_ns=annotated.zombie_ns or None)
 
@@ -195,13 +221,16 @@ def _signal(annotated: Annotated, rules: LiveRules) -> LiveLine:
     event: SignalEvent = annotated.event  # type: ignore[assignment]
     actor = event.actor
     if event.is_notification:
-        sender = " (a child ended)"
+        sender = " (a child exited)"
     elif event.actor_is_self and is_sent_by_process(annotated):
         sender = " from itself"
     elif is_sent_by_process(annotated):
         sender = f" from {explain_sender(actor.comm, actor.host_pid, actor.chain)}"
     else:
         sender = f", {explain_trigger(annotated.cause, actor.comm, actor.host_pid)}"
+    if event.repeats and event.repeats_since_ns is not None:
+        over = format_duration(event.boot_ns - event.repeats_since_ns)
+        sender += f", and {event.repeats} like it in {over}"
     is_init = " (PID 1)" if event.process.is_init else ""
     fate = _signal_fate(event)
     style = Style.WARNING if annotated.is_turning_point else Style.PLAIN
@@ -217,20 +246,20 @@ def _signal(annotated: Annotated, rules: LiveRules) -> LiveLine:
 
 def _signal_fate(event: SignalEvent) -> str:
     if event.target_live_threads == 0 and event.target_exit_state:
-        return "it was dead already"
+        return "it had already exited"
     if event.result is SignalResult.IGNORED:
         if event.target_unkillable and event.disposition is Disposition.DEFAULT:
-            return "dropped, PID 1 has no handler for it"
+            return "dropped: PID 1 has no handler"
         return "ignored"
     return {
-        SignalResult.ALREADY_PENDING: "one was waiting already",
-        SignalResult.OVERFLOW: "refused, too many are waiting",
-        SignalResult.LOST_INFO: "its details were lost, too many are waiting",
+        SignalResult.ALREADY_PENDING: "already pending",
+        SignalResult.OVERFLOW: "refused: too many are pending",
+        SignalResult.LOST_INFO: "its details were lost: too many are pending",
     }.get(
         event.result,
         {
             Disposition.CAUGHT: "it has a handler",
-            Disposition.BLOCKED: "blocked for now",
+            Disposition.BLOCKED: "blocked",
         }.get(event.disposition, ""),
     )
 
@@ -238,16 +267,16 @@ def _signal_fate(event: SignalEvent) -> str:
 def _oom(annotated: Annotated, rules: LiveRules) -> LiveLine:
     event: OomEvent = annotated.event  # type: ignore[assignment]
     asker = _named(event.actor.comm, event.actor.host_pid)
-    after = f" was chosen by the out-of-memory killer; {asker} had asked for memory"
+    after = f" was chosen by the OOM killer; {asker} had requested memory"
     return _about(annotated, rules, "oom", after, Style.ERROR)
 
 
 def _teardown(annotated: Annotated, rules: LiveRules) -> LiveLine:
     event: TeardownEvent = annotated.event  # type: ignore[assignment]
     if event.phase is TeardownPhase.BEGIN:
-        after = " ended: the kernel kills what is left in its PID namespace"
+        after = " exited: the kernel kills the remaining processes in its PID namespace"
     else:
-        after = ": its PID namespace is empty now"
+        after = ": its PID namespace is now empty"
     return _about(annotated, rules, "teardown", after, Style.STRONG)
 
 
@@ -265,12 +294,12 @@ def _fork(annotated: Annotated, rules: LiveRules) -> LiveLine:
 
 
 def _exec(annotated: Annotated, rules: LiveRules) -> LiveLine:
-    return _about(annotated, rules, "exec", " is what it runs now", Style.DIM)
+    return _about(annotated, rules, "exec", " is the program it now runs", Style.DIM)
 
 
 def _process(annotated: Annotated, rules: LiveRules) -> LiveLine:
     event: ProcessEvent = annotated.event  # type: ignore[assignment]
-    after = " was a zombie before" if event.is_zombie else " was there before"
+    after = " was already a zombie" if event.is_zombie else " was already running"
     return _about(annotated, rules, "process", after, Style.DIM)
 
 
@@ -282,7 +311,7 @@ def _loss(annotated: Annotated, _: LiveRules) -> LiveLine | None:
     over = ""
     if event.since_boot_ns is not None:
         over = f" of the last {format_duration(event.boot_ns - event.since_boot_ns)}"
-    text = f"{counts} events{over} could not be taken in: there the picture has gaps"
+    text = f"{counts} events{over} were lost; results for that period are incomplete"
     return LiveLine(event.boot_ns, "LOST", text, None, None, "", Style.ERROR)
 
 
@@ -311,6 +340,14 @@ def _named(comm: str, host_pid: int | None) -> str:
     return comm if host_pid is None else f"{comm}[{host_pid}]"
 
 
+def _held_up(annotated: Annotated, _: LiveRules) -> LiveLine | None:
+    if annotated.held_up is None:
+        return None
+    return LiveLine(
+        annotated.event.boot_ns, "held up", annotated.held_up, None, None, "", Style.WARNING
+    )
+
+
 _WRITERS: dict[type, Callable[[Any, LiveRules], LiveLine | None]] = {
     AttachedEvent: _attached,
     ProcessEvent: _process,
@@ -318,9 +355,11 @@ _WRITERS: dict[type, Callable[[Any, LiveRules], LiveLine | None]] = {
     ExecEvent: _exec,
     ExitEvent: _exit,
     ReapEvent: _reap,
+    LifetimeEvent: _lifetime,
     SignalEvent: _signal,
     TeardownEvent: _teardown,
     OomEvent: _oom,
     ForkFailedEvent: _fork_failed,
     LossEvent: _loss,
+    ObservationEvent: _held_up,
 }

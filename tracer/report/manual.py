@@ -7,7 +7,7 @@ code and emphasis inside a line. Links keep their words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tracer.errors import ZomtraceError
@@ -32,12 +32,12 @@ def read_manual(code: str) -> str:
         if path.is_file():
             return path.read_text(encoding="utf-8")
     raise ZomtraceError(
-        f"the page of {code} is missing beside {package}", hint="install zomtrace again"
+        f"the page for {code} is missing next to {package}", hint="reinstall zomtrace"
     )
 
 
 def manual_page(text: str, *, width: int = DEFAULT_WIDTH) -> Page:
-    """Lay a text out; code keeps its lines, everything else is wrapped."""
+    """Lay a text out; code keeps the lines there is room for, everything else is wrapped."""
     page = Page(width)
     for kind, block in _blocks(text):
         if kind == "title":
@@ -46,8 +46,7 @@ def manual_page(text: str, *, width: int = DEFAULT_WIDTH) -> Page:
             page.heading(block)
         elif kind == "code":
             page.blank()
-            for line in block.split("\n"):
-                page.add(Span(" " * _CODE_INDENT), Span(line, Style.NAME))
+            _add_code(page, block.split("\n"))
         elif kind == "item":
             mark, _, words = block.partition(" ")
             page.entry((Span(f"  {mark} "),), _inline(words))
@@ -55,6 +54,19 @@ def manual_page(text: str, *, width: int = DEFAULT_WIDTH) -> Page:
             page.blank()
             page.text(_inline(block))
     return page
+
+
+def _add_code(page: Page, lines: Sequence[str]) -> None:
+    """Write code as it is, further left where it is wide, and wrapped where it is wider."""
+    room = page.width - max(map(len, lines))
+    margin = min(_CODE_INDENT, max(room, 0))
+    for line in lines:
+        code = line.lstrip(" ")
+        indent = margin + len(line) - len(code)
+        if indent + len(code) <= page.width:
+            page.add(Span(" " * indent), Span(code, Style.NAME))
+        else:
+            page.text(code, indent=min(indent, page.width // 6), style=Style.NAME)
 
 
 def contents_page(*, width: int = DEFAULT_WIDTH) -> Page:

@@ -34,7 +34,8 @@ from tracer.report.protobuf import (
     text_field,
     uint_field,
 )
-from tracer.report.wording import CAUSE_SHORT, REAP_MEANING, explain_sender
+from tracer.wording.causes import CAUSES
+from tracer.wording.verdicts import REAP_MEANING, explain_sender
 
 _TRACE_PACKET = 1  # Trace
 _CLOCK_SNAPSHOT, _TIMESTAMP, _SEQUENCE_ID, _TRACK_EVENT = 6, 8, 10, 11  # TracePacket
@@ -50,7 +51,7 @@ _INT_VALUE, _TEXT_VALUE, _KEY = 4, 6, 10  # DebugAnnotation
 _REALTIME, _BOOTTIME = 1, 6  # BuiltinClock
 _STATE_CLEARED = 1  # SequenceFlags
 _SEQUENCE = 1
-_TRACKS_A_LIFE = 3
+_TRACKS_PER_PROCESS = 3
 
 
 class _Type(IntEnum):
@@ -61,7 +62,7 @@ class _Type(IntEnum):
     INSTANT = 3
 
 
-# Of one moment: what ends, then what begins, then what lies within.
+# At one time: what ends, then what begins, then what is within.
 _ORDER = {_Type.END: 0, _Type.BEGIN: 1, _Type.INSTANT: 2}
 
 _Notes = Mapping[str, str | int | None]
@@ -111,7 +112,8 @@ class _Tracks:
         self._picture = picture
         first = len(picture.report.stops) + 1
         self._process = {
-            life.key: first + number * _TRACKS_A_LIFE for number, life in enumerate(picture.lives)
+            life.key: first + number * _TRACKS_PER_PROCESS
+            for number, life in enumerate(picture.lives)
         }
 
     def stop(self, number: int) -> int:
@@ -251,9 +253,9 @@ def _life_events(picture: Picture, tracks: _Tracks) -> Iterator[_Event]:
 
 
 def _names(life: Life, begin_ns: int, end_ns: int) -> Iterator[tuple[int, int, str]]:
-    """Cut a life at its execs; what lies before the trace is left away."""
+    """Split a lifetime at its execs; the part before the trace is left out."""
     start_ns = max(life.begin_ns or begin_ns, begin_ns)
-    # What it was called before the first exec nobody told.
+    # Its name before the first exec is unknown.
     name = life.comm if not life.execs else "before exec"
     for exec_ns, next_name in life.execs:
         yield start_ns, exec_ns, name
@@ -314,5 +316,5 @@ def _signal_notes(arrow: Arrow) -> _Notes:
         "result": arrow.result.value,
         "disposition": arrow.disposition.value,
         "cause": arrow.cause.value if arrow.cause else None,
-        "meaning": CAUSE_SHORT[arrow.cause] if arrow.cause else None,
+        "meaning": CAUSES[arrow.cause].phrase if arrow.cause else None,
     }

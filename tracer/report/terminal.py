@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from tracer.report.escape import fit_encoding
-from tracer.report.page import DEFAULT_WIDTH, Line, Page, Style, plain_line
+from tracer.report.escape import fit_encoding, safe_text
+from tracer.report.page import DEFAULT_WIDTH, Line, Page, Style, line_text, wrap
 
 _MAX_WIDTH = 100
-_MIN_WIDTH = 60
+_MIN_WIDTH = 20
 _DEFAULT_HEIGHT = 24
 
 _RICH_STYLES: dict[Style, str] = {
@@ -35,7 +35,8 @@ class Terminal:
     Args:
         is_terminal: It is one, and its cursor can be moved.
         color: Colours are wanted and possible.
-        width: Columns for a report: 80 when piped, the terminal's within reason.
+        width: Columns for a report: those of COLUMNS or of the terminal, within
+            reason; 80 when piped.
     """
 
     is_terminal: bool
@@ -50,10 +51,17 @@ class Terminal:
         env = os.environ if environ is None else environ
         is_terminal = stream.isatty() and env.get("TERM", "dumb") not in ("", "dumb")
         color = is_terminal and not no_color and not env.get("NO_COLOR")
-        width = DEFAULT_WIDTH
-        if is_terminal:
-            width = min(max(size_of(stream).columns, _MIN_WIDTH), _MAX_WIDTH)
+        columns = _wanted_columns(env)
+        if columns is None and is_terminal:
+            columns = size_of(stream).columns
+        width = min(max(columns or DEFAULT_WIDTH, _MIN_WIDTH), _MAX_WIDTH)
         return cls(is_terminal, color, width)
+
+
+def _wanted_columns(environ: Mapping[str, str]) -> int | None:
+    text = environ.get("COLUMNS", "").strip()
+    # A number of a million digits takes its time to read.
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 def size_of(stream: TextIO) -> os.terminal_size:
@@ -63,6 +71,22 @@ def size_of(stream: TextIO) -> os.terminal_size:
     except OSError:
         size = os.terminal_size((0, 0))
     return os.terminal_size((size.columns or DEFAULT_WIDTH, size.lines or _DEFAULT_HEIGHT))
+
+
+def fit_message(text: str, stream: TextIO, *, indent: int = 0) -> str:
+    """Break a message where a terminal would, but between words; a pipe gets one line.
+
+    Args:
+        text: Safe already, or anything.
+        stream: Where it goes.
+        indent: Blanks before each line.
+    """
+    margin = " " * indent
+    if not stream.isatty():
+        return margin + safe_text(text)
+    columns = _wanted_columns(os.environ) or size_of(stream).columns
+    rows = wrap(text, max(columns, _MIN_WIDTH) - indent)
+    return "\n".join(margin + row for row in rows)
 
 
 def write_page(page: Page, stream: TextIO, *, color: bool) -> None:
@@ -79,7 +103,7 @@ def write_page(page: Page, stream: TextIO, *, color: bool) -> None:
 def paint(lines: Iterable[Line], *, color: bool) -> str:
     """Write lines out, each with its end, with or without colours."""
     if not color:
-        return "".join(f"{plain_line(line)}\n" for line in lines)
+        return "".join(f"{line_text(line)}\n" for line in lines)
     from rich.console import Console
     from rich.text import Text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracer.model.why import Why
 from tracer.report.jsonobject import JsonObject, clean_object
 from tracer.report.page import DEFAULT_WIDTH, Page, Span, Style
-from tracer.report.times import format_clock, format_date, format_rfc3339, format_zone
+from tracer.wording.times import format_clock, format_date, format_rfc3339, format_zone
 
 _INDENT = "  "
 
@@ -25,20 +25,20 @@ def why_page(
     page.text(why.question, style=Style.DIM)
     page.text(why.answer, style=Style.STRONG)
     if not why.complete:
-        page.text("Not all of it was seen.", style=Style.WARNING)
+        page.text("Some required events were not captured.", style=Style.WARNING)
     page.blank()
     instants = [step.boot_ns for step in why.steps if step.boot_ns is not None]
     if instants:
         begin_ns = instants[0] + utc_offset_ns
         zone = format_zone(begin_ns, utc=utc)
-        page.heading("What led to it", f"{format_date(begin_ns, utc=utc)}, {zone}")
+        page.heading("Sequence of events", f"{format_date(begin_ns, utc=utc)}, {zone}")
     for step in why.steps:
         clock = " " * 12
         if step.boot_ns is not None:
             clock = format_clock(step.boot_ns + utc_offset_ns, utc=utc)
         page.entry((Span(_INDENT), Span(clock, Style.DIM), Span("  ")), step.text)
     if why.findings:
-        page.heading("What to do about it")
+        page.heading("How to fix it")
         for finding in why.findings:
             page.entry((Span(f"{_INDENT}{finding.code}  ", Style.NAME),), finding.advice)
     return page

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from tracer.model.events import SigchldAction
 from tracer.model.zombie_scan import ScannedZombie, ZombieBlame, ZombieParent, ZombieScan
 from tracer.report.jsonobject import JsonObject, clean_object
 from tracer.report.page import DEFAULT_WIDTH, Page, Span, Style, column
-from tracer.report.pidlist import format_pids
-from tracer.report.times import format_duration, format_rfc3339
-from tracer.report.wording import BLAME_ADVICE, BLAME_MEANING, SIGCHLD_MEANING
+from tracer.wording.pids import format_pids
+from tracer.wording.times import format_duration, format_rfc3339
+from tracer.wording.verdicts import BLAME_ADVICE, BLAME_MEANING, SIGCHLD_MEANING
 
 _INDENT = 4
 _COUNT_WIDTH = 9
 _MAX_GROUPS = 40
+_MAX_LINES = 190
 _MAX_THREADS = 6
 _MAX_COMMAND = 200
 _STOPPED = frozenset("tT")
@@ -28,18 +30,18 @@ def zombies_page(scan: ZombieScan, *, width: int = DEFAULT_WIDTH) -> Page:
     if not scan.zombies:
         return page
     page.text(
-        "A zombie has ended, but nobody has collected its exit status (wait) yet. It uses up a "
-        "pid, and no signal can remove it.",
+        "A zombie is a process that has exited but has not been reaped (wait). It occupies a pid, "
+        "and no signal can remove it.",
         style=Style.DIM,
     )
     groups = group_scanned(scan.zombies)
-    for group in groups[:_MAX_GROUPS]:
-        page.blank()
-        _add_group(page, group)
-    rest = groups[_MAX_GROUPS:]
+    shown = page.add_within(
+        (partial(_add_group, group=group) for group in groups[:_MAX_GROUPS]), _MAX_LINES
+    )
+    rest = groups[shown:]
     if rest:
         page.blank()
-        page.text(f"... and {sum(map(len, rest))} more zombies; --json has them all")
+        page.text(f"... and {sum(map(len, rest))} more zombies; --json lists all parents")
     return page
 
 
@@ -68,26 +70,65 @@ def advise(zombie: ScannedZombie) -> str:
         and parent.state in _STOPPED
         and zombie.blame not in (ZombieBlame.LEADER, ZombieBlame.TRACER)
     ):
-        return f"Let the parent go on first (kill -CONT {parent.host_pid}), then look again."
+        return f"Resume the parent first (kill -CONT {parent.host_pid}), then check again."
     return BLAME_ADVICE[zombie.blame]
 
 
-def zombies_to_json(scan: ZombieScan, clock_offset_ns: int) -> JsonObject:
+def zombies_to_json(scan: ZombieScan, clock_offset_ns: int, most: int | None = None) -> JsonObject:
     """Build the scan's object.
 
     Args:
         scan: What /proc showed.
         clock_offset_ns: CLOCK_REALTIME minus CLOCK_BOOTTIME, ns.
+        most: This many zombies are listed, some of each group; the others are counted by
+            whose fault they are. None = all are listed.
     """
+    listed, folded = _choose(scan.zombies, most)
     return clean_object(
         {
             "schema": "zomtrace.zombies/1",
             "time": format_rfc3339(scan.boot_ns + clock_offset_ns),
             "boot_ns": scan.boot_ns,
             "processes": scan.processes,
-            "zombies": [_zombie_object(zombie) for zombie in scan.zombies],
+            "zombies": [_zombie_object(zombie) for zombie in listed],
+            "folded": {
+                "zombies": [_folded_object(group) for group in folded],
+                "total": sum(map(len, folded)),
+            },
         }
     )
+
+
+def _choose(
+    zombies: Sequence[ScannedZombie], most: int | None
+) -> tuple[Sequence[ScannedZombie], list[tuple[ScannedZombie, ...]]]:
+    """Choose which zombies to list, and of which there are more, by group."""
+    if most is None or len(zombies) <= most:
+        return zombies, []
+    groups = group_scanned(zombies)
+    of_each = max(1, most // len(groups))
+    pids = {zombie.host_pid for group in groups[:most] for zombie in group[:of_each]}
+    rest = [tuple(each for each in group if each.host_pid not in pids) for group in groups]
+    folded = [group for group in rest if group]
+    if len(folded) > most:
+        # One group for all the small ones, without their parents.
+        folded = [*folded[:most], tuple(each for group in folded[most:] for each in group)]
+    return [zombie for zombie in zombies if zombie.host_pid in pids], folded
+
+
+def _folded_object(group: Sequence[ScannedZombie]) -> JsonObject:
+    one = group[0]
+    is_one_parents = len({each.parent.host_pid if each.parent else None for each in group}) == 1
+    parent = one.parent if is_one_parents else None
+    return {
+        "count": len(group),
+        "blame": one.blame if is_one_parents else None,
+        "container_id": one.container_id if is_one_parents else None,
+        "parent_host_pid": parent.host_pid if parent is not None else None,
+        "parent_comm": parent.comm if parent is not None else None,
+        "zombie_ns_min": min(each.zombie_at_least_ns for each in group),
+        "zombie_ns_max": max(each.process_age_ns for each in group),
+    }
 
 
 def _zombie_object(zombie: ScannedZombie) -> JsonObject:
@@ -123,6 +164,7 @@ def _zombie_object(zombie: ScannedZombie) -> JsonObject:
             }
             for thread in zombie.live_threads
         ],
+        "threads": zombie.threads,
     }
 
 
@@ -156,6 +198,7 @@ def _headline(scan: ZombieScan) -> str:
 
 def _add_group(page: Page, group: Sequence[ScannedZombie]) -> None:
     one = group[0]
+    page.add()
     for comm, count in Counter(zombie.comm for zombie in group).most_common(8):
         page.add(
             column(f"{count} x", _COUNT_WIDTH - 1, Style.STRONG, right=True),
@@ -178,8 +221,8 @@ def _add_group(page: Page, group: Sequence[ScannedZombie]) -> None:
     for thread in one.live_threads[:_MAX_THREADS]:
         blocked = _blocked(thread.syscall, thread.wchan)
         _add_fact(page, "thread", f"{thread.comm}[{thread.host_tid}], {blocked}")
-    left = len(one.live_threads) - _MAX_THREADS
-    if left > 0:
+    left = max(len(one.live_threads), one.threads - 1) - _MAX_THREADS
+    if one.live_threads and left > 0:
         _add_fact(page, "", f"and {left} more threads")
     _add_fact(page, "To do", advise(one), Style.GOOD)
 
@@ -189,7 +232,7 @@ def _add_parent(page: Page, parent: ZombieParent, *, is_at_fault: bool) -> None:
     _add_fact(page, "parent", f"{parent.comm}[{parent.host_pid}]{init}")
     if not is_at_fault:
         return
-    command = " ".join(parent.cmdline)
+    command = " ".join(parent.cmdline or ())
     if command and command != parent.comm:
         shown = command if len(command) <= _MAX_COMMAND else f"{command[:_MAX_COMMAND]} ..."
         _add_fact(page, "command", shown)
@@ -198,29 +241,27 @@ def _add_parent(page: Page, parent: ZombieParent, *, is_at_fault: bool) -> None:
     if about:
         late = ""
         if parent.sigchld is SigchldAction.IGNORED:
-            late = "; these ended before, or are not its own"
+            late = "; these exited before that, or are not its own children"
         _add_fact(page, "SIGCHLD", f"it {about}{late}")
 
 
 def _parent_state(parent: ZombieParent) -> str:
     if parent.state in _STOPPED:
-        return (
-            "stopped, by SIGSTOP or a debugger: it can collect nothing until it goes on (SIGCONT)"
-        )
+        return "stopped by SIGSTOP or a debugger: it cannot reap until it is resumed (SIGCONT)"
     if parent.state == "D":
-        return f"stuck inside the kernel, {_blocked(parent.syscall, parent.wchan)}"
+        return f"in uninterruptible sleep, {_blocked(parent.syscall, parent.wchan)}"
     if parent.is_waiting:
-        return "waiting for a child right now, though perhaps for another one"
+        return "waiting for a child, possibly for another one"
     waits = "" if parent.is_waiting is None else "not waiting for children; "
     return f"{waits}{_blocked(parent.syscall, parent.wchan)}"
 
 
 def _blocked(syscall: str | None, wchan: str | None) -> str:
     if syscall is None and wchan is None:
-        return "running, or what it is blocked in is not known"
+        return "running, or blocked in an unknown call"
     if syscall is None:
-        return f"blocked in the kernel's {wchan}"
-    inside = f" (in the kernel's {wchan})" if wchan else ""
+        return f"blocked in the kernel function {wchan}"
+    inside = f" (kernel function {wchan})" if wchan else ""
     return f"blocked in {syscall}{inside}"
 
 
@@ -235,13 +276,13 @@ def _endings(group: Sequence[ScannedZombie]) -> str:
     endings: Counter[str] = Counter()
     for zombie in group:
         if zombie.live_threads:
-            endings["it has not ended as a whole"] += 1
+            endings["other threads are still running"] += 1
         elif zombie.status is None:
-            endings["how it ended is not known"] += 1
+            endings["exit status unknown"] += 1
         elif zombie.status.signo is not None:
             endings[f"died of {zombie.status.signal_name}"] += 1
         else:
-            endings[f"ended with code {zombie.status.exit_code}"] += 1
+            endings[f"exited with code {zombie.status.exit_code}"] += 1
     if len(endings) == 1:
         return next(iter(endings))
     return ", ".join(f"{count} {ending}" for ending, count in endings.most_common(4))

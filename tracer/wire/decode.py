@@ -7,12 +7,9 @@ call, and only the columns that a kind of event needs do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from itertools import repeat
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tracer.model.events import (
     DeliverEvent,
@@ -22,21 +19,33 @@ from tracer.model.events import (
     ForkEvent,
     ForkFailedEvent,
     KernelEvent,
+    LifetimeEvent,
     OomEvent,
     Precision,
     ProcessEvent,
     ReapEvent,
-    SigchldAction,
     SignalEvent,
     SignalInfo,
     TeardownEvent,
     TeardownPhase,
 )
 from tracer.model.identity import Actor, ProcessKey, ProcessSnapshot
-from tracer.model.signals import SIGKILL, Disposition, SignalResult
-from tracer.model.wait_status import WaitStatus
+from tracer.model.lifetime import split_lifetime
+from tracer.model.signals import SignalResult
+from tracer.model.syscalls import syscall_name
 from tracer.wire.layout import CONSTANTS
-from tracer.wire.syscalls import syscall_name
+from tracer.wire.members import (
+    Records,
+    column,
+    decode_comm,
+    decode_status,
+    dispositions,
+    flag,
+    sigchld_actions,
+    snapshots_of,
+    some,
+    statuses,
+)
 
 _EXIT_ZOMBIE = 0x20
 """task_struct.exit_state of a zombie (include/linux/sched.h)."""
@@ -47,24 +56,17 @@ _F_CUR_SELF = CONSTANTS["ZT_F_CUR_SELF"]
 _F_CUR_TRACER = CONSTANTS["ZT_F_CUR_TRACER"]
 _F_CUR_COMPAT = CONSTANTS["ZT_F_CUR_COMPAT"]
 _F_CUR_KTHREAD = CONSTANTS["ZT_F_CUR_KTHREAD"]
+_F_CUR_UID = CONSTANTS["ZT_F_CUR_UID"]
 _F_GROUP_EXIT = CONSTANTS["ZT_F_GROUP_EXIT"]
 _F_UNKILLABLE = CONSTANTS["ZT_F_UNKILLABLE"]
-_F_BLOCKED = CONSTANTS["ZT_F_BLOCKED"]
 _F_GROUP = CONSTANTS["ZT_F_GROUP"]
 _F_NOTIFY = CONSTANTS["ZT_F_NOTIFY"]
 _F_GROUP_DEAD = CONSTANTS["ZT_F_GROUP_DEAD"]
 _F_NOCLDWAIT = CONSTANTS["ZT_F_NOCLDWAIT"]
-_F_INIT = CONSTANTS["ZT_F_INIT"]
+_F_RELEASED = CONSTANTS["ZT_F_RELEASED"]
+_F_EXACT = CONSTANTS["ZT_F_EXACT"]
+_F_FOUND = CONSTANTS["ZT_F_FOUND"]
 
-_SIGCHLD_ACTIONS = {
-    CONSTANTS["ZT_ACTION_DEFAULT"]: SigchldAction.DEFAULT,
-    CONSTANTS["ZT_ACTION_IGNORE"]: SigchldAction.IGNORED,
-    CONSTANTS["ZT_ACTION_CAUGHT"]: SigchldAction.CAUGHT,
-}
-_DISPOSITIONS = {
-    CONSTANTS["ZT_ACTION_IGNORE"]: Disposition.IGNORED,
-    CONSTANTS["ZT_ACTION_CAUGHT"]: Disposition.CAUGHT,
-}
 _INFOS = {
     CONSTANTS["ZT_INFO_NOINFO"]: SignalInfo.NONE,
     CONSTANTS["ZT_INFO_PRIV"]: SignalInfo.KERNEL,
@@ -74,7 +76,6 @@ _INFOS = {
 _RESULTS = tuple(SignalResult)
 
 
-Records = npt.NDArray[np.void]
 Snapshots = Sequence[ProcessSnapshot]
 
 
@@ -102,6 +103,7 @@ class Decoder:
             CONSTANTS["ZT_KIND_TEARDOWN_END"]: _teardown_end_events,
             CONSTANTS["ZT_KIND_OOM"]: self._oom_events,
             CONSTANTS["ZT_KIND_FORK_FAILED"]: _fork_failed_events,
+            CONSTANTS["ZT_KIND_LIFETIME"]: _lifetime_events,
         }
 
     def decode_batch(self, batch: Records) -> list[KernelEvent]:
@@ -110,14 +112,22 @@ class Decoder:
         Raises:
             KeyError: A record of a kind this version does not know.
         """
-        events: dict[int, KernelEvent] = {}
+        return [event for events in self.decode_each(batch) for event in events]
+
+    def decode_each(self, batch: Records) -> list[Sequence[KernelEvent]]:
+        """Decode records one by one: the lifetime of a living process stands for several events.
+
+        Raises:
+            KeyError: A record of a kind this version does not know.
+        """
+        events: dict[int, Sequence[KernelEvent]] = {}
         kinds = batch["kind"]
         for kind in np.flatnonzero(np.bincount(kinds)).tolist():
             builder = self._builders[kind]
             where = np.flatnonzero(kinds == kind)
             records = batch[where]
-            made = builder(records, _snapshots(records))
-            events.update(zip(where.tolist(), made, strict=True))
+            decoded = map(_unfold, builder(records, snapshots_of(records)))
+            events.update(zip(where.tolist(), decoded, strict=True))
         return [events[position] for position in range(len(batch))]
 
     def _actors(self, records: Records) -> list[Actor]:
@@ -125,15 +135,17 @@ class Decoder:
         return list(
             map(
                 Actor,
-                _column(records, "cur_host_pid"),
-                map(_some, _column(records, "cur_start_boot_ns")),
-                map(_some, _column(records, "cur_host_tid")),
-                _column(records, "cur_ns_pid"),
-                map(decode_comm, _column(records, "cur_comm")),
-                map(_chain, _column(records, "chain_comm")),
-                map(self._syscall, _column(records, "sys_nr"), _flag(flags, _F_CUR_COMPAT)),
-                _flag(flags, _F_CUR_EXITING),
-                _flag(flags, _F_CUR_KTHREAD),
+                column(records, "cur_host_pid"),
+                map(some, column(records, "cur_start_boot_ns")),
+                map(some, column(records, "cur_host_tid")),
+                column(records, "cur_ns_pid"),
+                map(decode_comm, column(records, "cur_comm")),
+                map(_chain, column(records, "chain_comm")),
+                map(self._syscall, column(records, "sys_nr"), flag(flags, _F_CUR_COMPAT)),
+                flag(flags, _F_CUR_EXITING),
+                flag(flags, _F_CUR_KTHREAD),
+                map(_if_known, flag(flags, _F_CUR_UID), column(records, "cur_uid")),
+                map(some, column(records, "cur_cgroup_id")),
             )
         )
 
@@ -143,82 +155,63 @@ class Decoder:
     def _fork_events(self, records: Records, snapshots: Snapshots) -> Iterable[ForkEvent]:
         return map(
             ForkEvent,
-            _column(records, "boot_ns"),
+            column(records, "boot_ns"),
             snapshots,
             self._actors(records),
-            _column(records, "exit_signal"),
+            column(records, "exit_signal"),
         )
 
     def _reap_events(self, records: Records, snapshots: Snapshots) -> Iterable[ReapEvent]:
-        return _releases(records, snapshots, self._actors(records), Precision.EXACT)
+        return _releases(records, snapshots, self._actors(records), Precision.EXACT, repeat(None))
 
     def _oom_events(self, records: Records, snapshots: Snapshots) -> Iterable[OomEvent]:
-        return map(OomEvent, _column(records, "boot_ns"), snapshots, self._actors(records))
+        return map(OomEvent, column(records, "boot_ns"), snapshots, self._actors(records))
 
     def _signal_events(self, records: Records, snapshots: Snapshots) -> Iterable[SignalEvent]:
         flags = records["flags"]
-        infos = [_INFOS[info] for info in _column(records, "info")]
-        is_notification = _flag(flags, _F_NOTIFY)
+        infos = [_INFOS[info] for info in column(records, "info")]
+        is_notification = flag(flags, _F_NOTIFY)
         return map(
             SignalEvent,
-            _column(records, "boot_ns"),
+            column(records, "boot_ns"),
             snapshots,
-            _column(records, "host_tid"),
-            _column(records, "sig"),
+            column(records, "host_tid"),
+            column(records, "sig"),
             infos,
-            map(_if_filled, infos, _column(records, "si_code")),
-            map(_if_filled, infos, _column(records, "si_pid")),
+            map(_if_filled, infos, column(records, "si_code")),
+            map(_if_filled, infos, column(records, "si_pid")),
             self._actors(records),
-            map(_RESULTS.__getitem__, _column(records, "result")),
-            _dispositions(records),
-            _flag(flags, _F_GROUP),
-            _flag(flags, _F_GROUP_EXIT),
-            _column(records, "live_threads"),
-            _column(records, "exit_state"),
-            _flag(flags, _F_UNKILLABLE),
-            _column(records, "pdeath_signal"),
-            _flag(flags, _F_CUR_REAPER),
-            _flag(flags, _F_CUR_SELF),
-            _flag(flags, _F_CUR_TRACER),
+            map(_RESULTS.__getitem__, column(records, "result")),
+            dispositions(records),
+            flag(flags, _F_GROUP),
+            flag(flags, _F_GROUP_EXIT),
+            column(records, "live_threads"),
+            column(records, "exit_state"),
+            flag(flags, _F_UNKILLABLE),
+            column(records, "pdeath_signal"),
+            flag(flags, _F_CUR_REAPER),
+            flag(flags, _F_CUR_SELF),
+            flag(flags, _F_CUR_TRACER),
             is_notification,
             map(
                 _notified_child,
                 is_notification,
-                _column(records, "child_pid"),
-                _column(records, "child_start_boot_ns"),
+                column(records, "child_pid"),
+                column(records, "child_start_boot_ns"),
             ),
-            _flag(flags, _F_NOCLDWAIT),
+            flag(flags, _F_NOCLDWAIT),
+            column(records, "repeats"),
+            map(some, column(records, "repeats_since_ns")),
+            map(some, column(records, "cpu_limit_s")),
         )
-
-
-def _column(records: Records, name: str) -> list[Any]:
-    column: list[Any] = records[name].tolist()
-    return column
-
-
-def _flag(flags: npt.NDArray[Any], bit: int) -> list[bool]:
-    column: list[bool] = ((flags & bit) != 0).tolist()
-    return column
-
-
-@lru_cache(maxsize=4096)
-def decode_comm(raw: bytes) -> str:
-    """Make text of a comm; bytes that are no UTF-8 are spelt out."""
-    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
-
-
-@lru_cache(maxsize=1024)
-def decode_status(raw: int) -> WaitStatus:
-    """Take a wait status apart."""
-    return WaitStatus.from_raw(raw)
-
-
-def _some(number: int) -> int | None:
-    return number or None
 
 
 def _chain(comms: list[bytes]) -> tuple[str, ...]:
     return tuple(decode_comm(comm) for comm in comms if comm) if comms[0] else ()
+
+
+def _if_known(is_known: bool, value: int) -> int | None:
+    return value if is_known else None
 
 
 def _if_filled(info: SignalInfo, value: int) -> int | None:
@@ -229,124 +222,31 @@ def _notified_child(is_notification: bool, pid: int, start_boot_ns: int) -> Proc
     return ProcessKey(pid, start_boot_ns) if is_notification and pid else None
 
 
-def _sigchld_actions(records: Records, name: str) -> list[SigchldAction]:
-    return [
-        _SIGCHLD_ACTIONS.get(action, SigchldAction.UNKNOWN) for action in _column(records, name)
-    ]
-
-
-def _dispositions(records: Records) -> list[Disposition]:
-    return [
-        decode_disposition(signo, action, is_blocked=is_blocked)
-        for signo, action, is_blocked in zip(
-            _column(records, "sig"),
-            _column(records, "action"),
-            _flag(records["flags"], _F_BLOCKED),
-            strict=True,
-        )
-    ]
-
-
-def decode_disposition(signo: int, action: int, *, is_blocked: bool) -> Disposition:
-    """What a process had arranged for a signal."""
-    # SIGKILL and SIGSTOP cannot be blocked; a blocked signal is queued
-    # whatever its handler (kernel/signal.c, sig_ignored).
-    if is_blocked and signo != SIGKILL:
-        return Disposition.BLOCKED
-    return _DISPOSITIONS.get(action, Disposition.DEFAULT)
-
-
-def decode_result(number: int) -> SignalResult:
-    """What the kernel did with a signal."""
-    return _RESULTS[number]
-
-
-def is_filled(info: int) -> bool:
-    """Whether a signal came with a siginfo that says anything."""
-    return _INFOS[info] is SignalInfo.FILLED
-
-
-def _snapshots(records: Records) -> list[ProcessSnapshot]:
-    return list(
-        map(
-            _snapshot,
-            _column(records, "host_pid"),
-            _column(records, "start_boot_ns"),
-            _column(records, "ns_pid"),
-            _column(records, "comm"),
-            _column(records, "parent_host_pid"),
-            _column(records, "parent_start_boot_ns"),
-            _column(records, "parent_comm"),
-            _column(records, "parent_pidns_inum"),
-            _column(records, "pidns_inum"),
-            _column(records, "pidns_level"),
-            _column(records, "init_start_boot_ns"),
-            _column(records, "cgroup_id"),
-            _flag(records["flags"], _F_INIT),
-        )
-    )
-
-
-def _snapshot(
-    host_pid: int,
-    start_boot_ns: int,
-    ns_pid: int,
-    comm: bytes,
-    parent_host_pid: int,
-    parent_start_boot_ns: int,
-    parent_comm: bytes,
-    parent_pidns_inum: int,
-    pidns_inum: int,
-    pidns_level: int,
-    init_start_boot_ns: int,
-    cgroup_id: int,
-    is_init: bool,
-) -> ProcessSnapshot:
-    # Parent 0 is nobody inside the kernel: PID 1's, and kernel threads'.
-    return ProcessSnapshot(
-        host_pid,
-        start_boot_ns,
-        ns_pid or None,
-        decode_comm(comm),
-        parent_host_pid,
-        parent_start_boot_ns if parent_host_pid else None,
-        decode_comm(parent_comm) if parent_host_pid else None,
-        parent_pidns_inum or None,
-        pidns_inum or None,
-        pidns_level if pidns_inum else None,
-        init_start_boot_ns or None,
-        cgroup_id or None,
-        is_init,
-    )
-
-
 def _process_events(records: Records, snapshots: Snapshots) -> Iterable[ProcessEvent]:
     is_zombie = ((records["exit_state"] & _EXIT_ZOMBIE) != 0).tolist()
-    live_threads = _column(records, "live_threads")
+    live_threads = column(records, "live_threads")
     return map(
         ProcessEvent,
-        _column(records, "boot_ns"),
+        column(records, "boot_ns"),
         snapshots,
         is_zombie,
         live_threads,
         (
-            decode_status(raw) if zombie and not live else None
-            for raw, zombie, live in zip(
-                _column(records, "exit_code"), is_zombie, live_threads, strict=True
-            )
+            status if zombie and not live else None
+            for status, zombie, live in zip(statuses(records), is_zombie, live_threads, strict=True)
         ),
-        _sigchld_actions(records, "own_sigchld"),
-        _sigchld_actions(records, "parent_sigchld"),
-        map(_some, _column(records, "tracer_host_pid")),
+        sigchld_actions(records, "own_sigchld"),
+        sigchld_actions(records, "parent_sigchld"),
+        map(some, column(records, "tracer_host_pid")),
     )
 
 
 def _exec_events(records: Records, snapshots: Snapshots) -> Iterable[ExecEvent]:
-    return map(ExecEvent, _column(records, "boot_ns"), snapshots)
+    return map(ExecEvent, column(records, "boot_ns"), snapshots)
 
 
 def _exit_begin_events(records: Records, snapshots: Snapshots) -> Iterable[ExitBeginEvent]:
-    return map(ExitBeginEvent, _column(records, "boot_ns"), snapshots)
+    return map(ExitBeginEvent, column(records, "boot_ns"), snapshots)
 
 
 def _exit_events(records: Records, snapshots: Snapshots) -> Iterable[ExitEvent]:
@@ -355,59 +255,126 @@ def _exit_events(records: Records, snapshots: Snapshots) -> Iterable[ExitEvent]:
     live_threads = np.where(is_dead, 0, np.maximum(1, records["live_threads"]))
     return map(
         ExitEvent,
-        _column(records, "boot_ns"),
+        column(records, "boot_ns"),
         snapshots,
-        map(decode_status, _column(records, "exit_code")),
+        map(decode_status, column(records, "exit_code")),
         live_threads.tolist(),
-        _column(records, "exit_signal"),
-        _sigchld_actions(records, "parent_sigchld"),
-        _flag(records["flags"], _F_NOCLDWAIT),
-        map(_some, _column(records, "tracer_host_pid")),
+        column(records, "exit_signal"),
+        sigchld_actions(records, "parent_sigchld"),
+        flag(records["flags"], _F_NOCLDWAIT),
+        map(some, column(records, "tracer_host_pid")),
     )
 
 
 def _free_events(records: Records, snapshots: Snapshots) -> Iterable[ReapEvent]:
-    return _releases(records, snapshots, repeat(None), Precision.UPPER_BOUND)
+    # Where its pidfd reported the release, this is the exact time.
+    hung_up_ns = records["notified_ns"]
+    # There is no current here: the field is set by the sweep (tracer/kernel/sweep.py).
+    seen_ns = np.where(hung_up_ns != 0, 0, records["cur_start_boot_ns"])
+    return map(
+        ReapEvent,
+        np.where(hung_up_ns != 0, hung_up_ns, records["boot_ns"]).tolist(),
+        snapshots,
+        repeat(None),
+        (Precision.EXACT if ns else Precision.UPPER_BOUND for ns in hung_up_ns.tolist()),
+        statuses(records),
+        sigchld_actions(records, "parent_sigchld"),
+        map(some, seen_ns.tolist()),
+    )
+
+
+def _lifetime_events(records: Records, snapshots: Snapshots) -> Iterable[LifetimeEvent]:
+    flags = records["flags"]
+    names = records["chain_comm"]
+    is_over = ((flags & _F_RELEASED) != 0).tolist()
+    exits = column(records, "exit_ns")
+    return map(
+        LifetimeEvent,
+        column(records, "boot_ns"),
+        snapshots,
+        map(decode_comm, names[:, 1].tolist()),
+        column(records, "forked_ns"),
+        map(some, column(records, "exec_ns")),
+        (decode_comm(name) or None for name in names[:, 0].tolist()),
+        map(some, exits),
+        (
+            decode_status(raw) if exit_ns else None
+            for raw, exit_ns in zip(column(records, "exit_code"), exits, strict=True)
+        ),
+        map(some, column(records, "notified_ns")),
+        map(_release_precision, is_over, flag(flags, _F_EXACT)),
+        sigchld_actions(records, "parent_sigchld"),
+        column(records, "si_code"),
+        column(records, "si_pid"),
+        dispositions(records),
+        map(_RESULTS.__getitem__, column(records, "result")),
+        map(some, _last_seen(records)),
+    )
+
+
+def _last_seen(lifetimes: Records) -> list[int]:
+    """When processes whose release no hook saw were last there, 0 for the others."""
+    last_ns = np.maximum(lifetimes["exit_ns"], lifetimes["notified_ns"])
+    is_found = (lifetimes["flags"] & _F_FOUND) != 0
+    seen_ns: list[int] = np.where(is_found, last_ns, 0).tolist()
+    return seen_ns
+
+
+def _release_precision(is_over: bool, is_exact: bool) -> Precision | None:
+    if not is_over:
+        return None
+    return Precision.EXACT if is_exact else Precision.UPPER_BOUND
+
+
+def _unfold(event: KernelEvent) -> Sequence[KernelEvent]:
+    if isinstance(event, LifetimeEvent) and event.precision is None:
+        return tuple(split_lifetime(event))
+    return (event,)
 
 
 def _releases(
-    records: Records, snapshots: Snapshots, actors: Iterable[Actor | None], precision: Precision
+    records: Records,
+    snapshots: Snapshots,
+    actors: Iterable[Actor | None],
+    precision: Precision,
+    seen: Iterable[int | None],
 ) -> Iterable[ReapEvent]:
     return map(
         ReapEvent,
-        _column(records, "boot_ns"),
+        column(records, "boot_ns"),
         snapshots,
         actors,
         repeat(precision),
-        map(decode_status, _column(records, "exit_code")),
-        _sigchld_actions(records, "parent_sigchld"),
+        map(decode_status, column(records, "exit_code")),
+        sigchld_actions(records, "parent_sigchld"),
+        seen,
     )
 
 
 def _deliver_events(records: Records, snapshots: Snapshots) -> Iterable[DeliverEvent]:
-    infos = [_INFOS[info] for info in _column(records, "info")]
+    infos = [_INFOS[info] for info in column(records, "info")]
     return map(
         DeliverEvent,
-        _column(records, "boot_ns"),
+        column(records, "boot_ns"),
         snapshots,
-        _column(records, "host_tid"),
-        _column(records, "sig"),
-        map(_if_filled, infos, _column(records, "si_code")),
-        _dispositions(records),
-        map(_if_filled, infos, _column(records, "si_pid")),
+        column(records, "host_tid"),
+        column(records, "sig"),
+        map(_if_filled, infos, column(records, "si_code")),
+        dispositions(records),
+        map(_if_filled, infos, column(records, "si_pid")),
     )
 
 
 def _teardown_begin_events(records: Records, snapshots: Snapshots) -> Iterable[TeardownEvent]:
     begin = repeat(TeardownPhase.BEGIN)
-    return map(TeardownEvent, _column(records, "boot_ns"), snapshots, begin)
+    return map(TeardownEvent, column(records, "boot_ns"), snapshots, begin)
 
 
 def _teardown_end_events(records: Records, snapshots: Snapshots) -> Iterable[TeardownEvent]:
     end = repeat(TeardownPhase.END)
-    return map(TeardownEvent, _column(records, "boot_ns"), snapshots, end)
+    return map(TeardownEvent, column(records, "boot_ns"), snapshots, end)
 
 
 def _fork_failed_events(records: Records, snapshots: Snapshots) -> Iterable[ForkFailedEvent]:
     errnos = (-records["error"]).tolist()
-    return map(ForkFailedEvent, _column(records, "boot_ns"), snapshots, errnos)
+    return map(ForkFailedEvent, column(records, "boot_ns"), snapshots, errnos)

@@ -20,7 +20,7 @@ _SHIFT = re.compile(r"^\((\d+)u?\s*<<\s*(\d+)\)$")
 
 @cache
 def bpf_directory() -> Path:
-    """Find the C sources: in the wheel beside the package, else in the checkout.
+    """Find the C sources: in the wheel next to the package, else in the checkout.
 
     Raises:
         ZomtraceError: The installation is broken.
@@ -30,7 +30,7 @@ def bpf_directory() -> Path:
         if (directory / "zt_event.h").is_file():
             return directory
     raise ZomtraceError(
-        f"the BPF sources are missing beside {package}", hint="install zomtrace again"
+        f"the BPF sources are missing next to {package}", hint="install zomtrace again"
     )
 
 

@@ -125,7 +125,7 @@ def gather_records(
         rows: Which ones, counted through all arrays; ascending.
 
     Raises:
-        IndexError: There are not so many.
+        IndexError: There are fewer.
     """
     if len(rows) and rows[-1] >= sum(len(part) for part in parts):
         raise IndexError(f"there is no record {rows[-1]}")

@@ -24,11 +24,6 @@ def process_ids(host_pids: npt.NDArray[Any], start_boot_ns: npt.NDArray[Any]) ->
     return ids
 
 
-def pids_of(ids: Ids) -> Ids:
-    """The pids in such numbers."""
-    return ids & np.uint64((1 << 22) - 1)
-
-
 def is_in(values: npt.NDArray[Any], members: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Whether each value is one of the members, which are sorted."""
     if len(members) == 0:

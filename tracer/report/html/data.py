@@ -14,18 +14,18 @@ from tracer.model.identity import ProcessKey
 from tracer.model.report import Finding, Report, StopReport, ZombieReport
 from tracer.model.verdicts import FINDING_KINDS, Cause, End
 from tracer.report.escape import safe_text
+from tracer.report.fate_groups import explain_stop_of
 from tracer.report.fates import explain_end, explain_origin, label_end
 from tracer.report.html.scopes import Scopes
 from tracer.report.picture.arrows import Arrow
 from tracer.report.picture.lives import Life
 from tracer.report.picture.phases import PHASE_MEANING, read_moments, read_phases
 from tracer.report.picture.picture import Picture
-from tracer.report.wording import (
-    CAUSE_SHORT,
+from tracer.wording.causes import CAUSES
+from tracer.wording.verdicts import (
     REAP_MEANING,
     SIGCHLD_MEANING,
     explain_sender,
-    explain_stop_signal,
 )
 
 _DIGITS = re.compile(r"\d+")
@@ -99,7 +99,7 @@ class _Writer:
             _end_kind(life),
             text(explain_end(life.report) if life.report else None),
             text(explain_origin(life.report) if life.report else None),
-            text(_stop_signal(life, self.scopes.stop(life))),
+            text(_stop_signal(life, self.report)),
             text(_reaped(life)),
             self.fold(life, scope, pattern),
             text(pattern),
@@ -113,6 +113,8 @@ class _Writer:
             pattern,
             _end(life),
             life.report.cause if life.report else None,
+            _sender_key(life),
+            life.report.passed_on_host_pid if life.report else None,
             life.zombie is not None,
             life.reap_kind,
             life.is_outside,
@@ -132,7 +134,7 @@ class _Writer:
             int(arrow.result.value == "ignored"),
             text(arrow.result.value.replace("_", " ")),
             text(arrow.disposition.value),
-            text(CAUSE_SHORT[arrow.cause] if arrow.cause else None),
+            text(CAUSES[arrow.cause].phrase if arrow.cause else None),
             text(_sender(arrow)),
         ]
 
@@ -171,7 +173,7 @@ def page_data(picture: Picture) -> dict[str, Any]:
         "beginUtcNs": str(report.begin_boot_ns + report.utc_offset_ns),
         "span": max(report.end_boot_ns - report.begin_boot_ns, 1),
         "zero": writer.at(zero_ns),
-        "zeroText": "the stop's begin" if report.stops else "the trace's begin",
+        "zeroText": "the start of the stop" if report.stops else "the start of the trace",
         "lifeColumns": LIFE_COLUMNS,
         "arrowColumns": ARROW_COLUMNS,
         "lives": lives,
@@ -240,6 +242,14 @@ def _end(life: Life) -> str:
     return "ended" if life.exit_ns is not None else "still runs"
 
 
+def _sender_key(life: Life) -> tuple[int | None, int | None] | None:
+    """Who sent the signal it died of: two senders of one name are two."""
+    process = life.report
+    if process is None or process.sender_host_pid is None or process.cause is Cause.SELF:
+        return None
+    return process.sender_host_pid, process.sender_start_boot_ns
+
+
 def _end_kind(life: Life) -> str:
     process = life.report
     if life.is_outside:
@@ -264,28 +274,16 @@ def _reaped(life: Life) -> str | None:
     return REAP_MEANING[life.reap_kind] + who
 
 
-def _stop_signal(life: Life, stop: StopReport | None) -> str | None:
+def _stop_signal(life: Life, report: Report) -> str | None:
     process = life.report
-    if process is None or stop is None or stop.stop_signal is None:
+    if process is None or process.stop is None:
         return None
-    if process.end_boot_ns is not None and process.end_boot_ns < stop.begin_boot_ns:
-        return None
-    dropped = (
-        process.is_init
-        and stop.stop_signal_result is not None
-        and stop.stop_signal_result.value == "ignored"
-    )
-    return explain_stop_signal(
-        process.stop_signal_disposition,
-        stop.stop_signal,
-        seen=process.stop_signal_seen,
-        dropped=dropped,
-    )
+    return explain_stop_of(process, report.stops[process.stop])
 
 
 def _sender(arrow: Arrow) -> str:
     if arrow.is_notification:
-        return "the kernel, as its child ended"
+        return "the kernel, because its child exited"
     if not arrow.is_sent:
         return "the kernel"
     call = f" ({arrow.sender_syscall})" if arrow.sender_syscall else ""
@@ -298,4 +296,4 @@ def _zombie_end(zombie: ZombieReport) -> str:
         if zombie.reaper_comm is not None and zombie.reap_kind.value in ("parent", "adopter"):
             who = f": {explain_sender(zombie.reaper_comm, zombie.reaper_host_pid, ())}"
         return REAP_MEANING[zombie.reap_kind] + who
-    return "gone" if zombie.reaped else "still a zombie when the trace ended"
+    return "reaped" if zombie.reaped else "still a zombie when the trace ended"

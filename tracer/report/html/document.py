@@ -17,7 +17,7 @@ from tracer.report.findings import sort_findings
 from tracer.report.html.data import page_data
 from tracer.report.picture.picture import Limits, make_picture
 from tracer.report.text import render_report
-from tracer.report.times import format_clock, format_date, format_duration
+from tracer.wording.times import format_clock, format_date, format_duration
 
 _LIMITS = Limits(lives=20_000, arrows=60_000)
 _SCRIPTS = (
@@ -95,21 +95,25 @@ def _facts(report: Report) -> str:
     ]
     items = "".join(f"<li>{_text(fact)}</li>" for fact in facts)
     if report.complete:
-        return items + "<li>nothing was lost</li>"
+        return items + "<li>no events lost</li>"
     lost = ", ".join(f"{count} {kind}" for kind, count in sorted(report.lost.items()) if count)
-    return items + f'<li class="gap">not complete{_text(f": lost {lost}" if lost else "")}</li>'
+    return items + f'<li class="gap">incomplete{_text(f": lost {lost}" if lost else "")}</li>'
 
 
 def _findings(report: Report) -> str:
     if not report.findings:
-        return '<p class="none">None: nothing known to be wrong was seen.</p>'
+        return '<p class="none">None: no known problem was detected.</p>'
     return "".join(
         f'<article class="finding {finding.severity.value}">'
         f'<h3><span class="code">{finding.severity.value} {_text(finding.code)}</span>'
         f"{_text(finding.title)}</h3>"
         + (f"<p>{_text(finding.detail)}</p>" if finding.detail else "")
         + (f'<p class="advice"><b>To do:</b> {_text(finding.advice)}</p>' if finding.advice else "")
-        + ("" if finding.complete else '<p class="gap">Not certain: not all of it was seen.</p>')
+        + (
+            ""
+            if finding.complete
+            else '<p class="gap">Low confidence: some required events were not captured.</p>'
+        )
         + "</article>"
         for finding in sort_findings(report.findings)
     )
@@ -133,7 +137,7 @@ _PAGE = """<!DOCTYPE html>
 <button id="theme" type="button" hidden>Theme: auto</button></div>
 <h1>{headline}</h1>
 </header>
-<noscript><p class="gap">The picture and the tables need script; the report as text is below.</p>
+<noscript><p class="gap">The timeline and the tables need JavaScript; the text report is below.</p>
 </noscript>
 <main>
 <section class="picture" id="picture" aria-label="Swim lanes" hidden>
@@ -151,7 +155,7 @@ _PAGE = """<!DOCTYPE html>
 <section><h2>Findings</h2>{findings}</section>
 </aside>
 <section class="tables" id="tables" hidden></section>
-<details class="plain"><summary>The report as text</summary><pre>{plain}</pre></details>
+<details class="plain"><summary>Text report</summary><pre>{plain}</pre></details>
 </main>
 <div id="tip" role="presentation" hidden></div>
 <script type="application/json" id="data">{data}</script>

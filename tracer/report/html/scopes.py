@@ -12,15 +12,12 @@ class Scopes:
     """The groups of lanes, in order of appearance; number 0 is outside the target.
 
     Args:
-        report: Names the containers and their stops.
+        report: Names the containers.
     """
 
     def __init__(self, report: Report) -> None:
         self._containers = {container.id: container for container in report.containers}
         self._numbers: dict[_Key | None, int] = {None: 0}
-        self._stops: dict[_Key, StopReport] = {}
-        for stop in report.stops:
-            self._stops.setdefault((stop.container_id, stop.pidns_inum), stop)
 
     def number(self, life: Life) -> int:
         """Give the number of the life's group."""
@@ -31,21 +28,20 @@ class Scopes:
         """Give the number of the group a stop is of."""
         return self._numbers.setdefault((stop.container_id, stop.pidns_inum), len(self._numbers))
 
-    def stop(self, life: Life) -> StopReport | None:
-        """Give the first stop of the life's group."""
-        return self._stops.get((life.container_id, life.pidns_inum))
-
     def labels(self) -> list[tuple[str, str]]:
-        """Give each group's name and what else tells it apart."""
+        """Return each group's name and what else distinguishes it."""
         return [self._label(key) for key in self._numbers]
 
     def _label(self, key: _Key | None) -> tuple[str, str]:
         if key is None:
-            return "Outside the target", "who sent it signals, or was told of an end"
+            return (
+                "Outside the target",
+                "processes that sent it signals or were notified of an exit",
+            )
         container_id, pidns_inum = key
         where = "" if pidns_inum is None else f"PID namespace {pidns_inum}"
         if container_id is None:
-            return where or "Where is not known", ""
+            return where or "Unknown location", ""
         container = self._containers.get(container_id)
         if container is None:
             return container_id[:12], where

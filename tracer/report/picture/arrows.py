@@ -35,7 +35,7 @@ class Arrow:
             did for reasons of its own.
         target: Who it was for.
         is_sent: A process sent it by a system call.
-        is_notification: It tells a parent of a child's end.
+        is_notification: It notifies a parent of a child's exit.
         result: What the kernel did with it.
         disposition: What the target had arranged.
         cause: Why it was sent.

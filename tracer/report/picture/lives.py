@@ -11,11 +11,13 @@ from tracer.model.events import (
     ExecEvent,
     ExitEvent,
     ForkEvent,
+    LifetimeEvent,
     Precision,
     ProcessEvent,
     ReapEvent,
 )
 from tracer.model.identity import ProcessKey, ProcessSnapshot
+from tracer.model.lifetime import split_lifetime
 from tracer.model.report import ProcessReport, Report, ZombieReport
 from tracer.model.target import Container
 from tracer.model.verdicts import ReapKind
@@ -107,6 +109,10 @@ class Lives:
     def follow(self, annotated: Annotated) -> None:
         """Take in an event of a process's life."""
         event = annotated.event
+        if isinstance(event, LifetimeEvent):
+            life = self._of(event.process, annotated.container)
+            for part in split_lifetime(event):
+                _advance(life, part, annotated)
         if not isinstance(event, ProcessEvent | ForkEvent | ExecEvent | ExitEvent | ReapEvent):
             return
         life = self._of(event.process, annotated.container)
@@ -156,7 +162,7 @@ class Lives:
         return life
 
     def _zombie_owner(self, zombie: ZombieReport) -> Life | None:
-        # A zombie is told by pid and begin: pids are used again.
+        # A zombie is identified by pid and begin: pids are reused.
         life = self._latest.get(zombie.host_pid)
         if zombie.begin_boot_ns is None or life is None or life.exit_ns == zombie.begin_boot_ns:
             return life

@@ -37,10 +37,10 @@ class Moment:
 
 
 PHASE_MEANING: dict[PhaseKind, str] = {
-    PhaseKind.GRACE: "grace: from the stop signal on, PID 1 may end in peace",
-    PhaseKind.KILL: "killed: from SIGKILL to PID 1's end",
-    PhaseKind.TEARDOWN: "teardown: PID 1 has ended, the kernel kills and waits for the rest",
-    PhaseKind.RELEASE: "until the last process is out of the process table",
+    PhaseKind.GRACE: "grace period: from the stop signal until SIGKILL or PID 1's exit",
+    PhaseKind.KILL: "killed: from SIGKILL to PID 1's exit",
+    PhaseKind.TEARDOWN: "teardown: PID 1 has exited, the kernel kills and reaps the others",
+    PhaseKind.RELEASE: "until the last process is reaped",
 }
 """What each part is, in a sentence."""
 
@@ -80,7 +80,7 @@ def read_moments(stop: StopReport) -> tuple[Moment, ...]:
     if stop.kill_boot_ns is not None:
         moments.append(Moment(stop.kill_boot_ns, "SIGKILL", is_kill=True))
     if stop.init_exit_boot_ns is not None:
-        moments.append(Moment(stop.init_exit_boot_ns, "PID 1 ended"))
+        moments.append(Moment(stop.init_exit_boot_ns, "PID 1 exited"))
     if stop.end_boot_ns is not None:
-        moments.append(Moment(stop.end_boot_ns, "all gone"))
+        moments.append(Moment(stop.end_boot_ns, "all reaped"))
     return tuple(sorted(moments, key=lambda moment: moment.boot_ns))

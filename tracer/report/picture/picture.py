@@ -96,7 +96,7 @@ def _read_mark(event: Event) -> Mark | None:
         name = errno.errorcode.get(abs(event.errno), str(abs(event.errno)))
         return Mark(event.boot_ns, event.process.key, f"a fork failed: {name}")
     if isinstance(event, OomEvent):
-        return Mark(event.boot_ns, event.process.key, "chosen by the out-of-memory killer")
+        return Mark(event.boot_ns, event.process.key, "chosen by the OOM killer")
     return None
 
 

@@ -47,8 +47,8 @@ function inspectLife(life, actions) {
     ["zombie for", zombie === null ? "" : `${life.reapBound}${formatDuration(zombie)}${life.reap === null ? ", and still one" : ""}`],
     ["then", life.reaped],
   ], [
-    ["Signals it got", got.map((arrow) => `${formatRelative(arrow.at)} ${arrow.signal} from ${arrow.isSent && arrow.source >= 0 ? who(lives[arrow.source]) : arrow.sender}: ${arrow.result}, ${arrow.disposition}`)],
-    ["Signals it sent or caused", sent.map((arrow) => `${formatRelative(arrow.at)} ${arrow.signal} to ${who(lives[arrow.target])}`)],
+    ["Signals received", got.map((arrow) => `${formatRelative(arrow.at)} ${arrow.signal} from ${arrow.isSent && arrow.source >= 0 ? who(lives[arrow.source]) : arrow.sender}: ${arrow.result}, ${arrow.disposition}`)],
+    ["Signals sent or caused", sent.map((arrow) => `${formatRelative(arrow.at)} ${arrow.signal} to ${who(lives[arrow.target])}`)],
   ], actions);
 }
 

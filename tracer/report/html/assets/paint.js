@@ -71,7 +71,7 @@ function paintRuler(canvas, width) {
   pen.textAlign = "right";
   const stops = data.stops.length;
   const isNarrow = labelWidth < 220;
-  const phase = isNarrow ? "phase" : "what the stop is at";
+  const phase = isNarrow ? "phase" : "phase of the stop";
   pen.fillText(stops ? phase : "", labelWidth - 10, RIBBON_TOP + 9.5);
   pen.fillText(isNarrow ? "seconds" : `seconds from ${data.zeroText}`, labelWidth - 10, RIBBON_TOP + 30);
   pen.fillText("UTC", labelWidth - 10, RIBBON_TOP + 46);
@@ -270,7 +270,7 @@ function paintLife(pen, life, y) {
   const to = Math.max(toX(Math.min(until, window_.to + nsPerPixel() * 20)), from + 1.5);
   bar(pen, from, to, y, colors.alive, colors["alive-edge"]);
   if (life.zombieFrom !== null && life.exit !== null) {
-    // Ended, its parent not told yet: PID 1 waits here for its namespace.
+    // Exited, its parent not notified yet: PID 1 waits here for its namespace.
     pen.fillStyle = colors["alive-edge"];
     pen.fillRect(to, y - 1, Math.max(toX(life.zombieFrom) - to, 0), 2);
   }

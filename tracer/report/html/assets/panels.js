@@ -19,7 +19,7 @@ function makeToolbar() {
       showNotices = !showNotices;
       self.setAttribute("aria-pressed", String(showNotices));
       buildRows();
-    }, { title: "Show what tells parents of their children's ends", "aria-pressed": "false" });
+    }, { title: "Show signals that notify parents of their children's exits", "aria-pressed": "false" });
     bar.append(toggled);
   }
   if (!showIdle) {
@@ -27,7 +27,7 @@ function makeToolbar() {
       showIdle = !showIdle;
       self.setAttribute("aria-pressed", String(showIdle));
       buildRows();
-    }, { title: "Show who was there all the time and did nothing", "aria-pressed": "false" }));
+    }, { title: "Show processes that existed all the time and did nothing", "aria-pressed": "false" }));
   }
   const find = element("input", { type: "search", placeholder: "Find process", ariaLabel: "Find a process by name or pid, Enter for the next" });
   let at = -1;
@@ -56,7 +56,7 @@ function makeLegend() {
     ["alive", (pen) => bar(pen, 1, 29, 7, colors.alive, colors["alive-edge"])],
     ["zombie", (pen) => zombieBarAt(pen)],
     ["killed", (pen) => paintDeath(pen, life("killed"), 15, 7)],
-    ["ended by the stop signal", (pen) => paintDeath(pen, life("stopped"), 15, 7)],
+    ["killed by the stop signal", (pen) => paintDeath(pen, life("stopped"), 15, 7)],
     ["exit code not 0", (pen) => paintDeath(pen, life("failed"), 15, 7)],
     ["exit code 0", (pen) => paintDeath(pen, life("ok"), 15, 7)],
     ["sent by a process", (pen) => sampleArrow(pen, "stop", [], true)],

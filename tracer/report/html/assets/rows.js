@@ -1,4 +1,4 @@
-// Which lanes there are, from top to bottom: groups, a tree of processes, equal fates folded.
+// Which lanes there are, from top to bottom: groups, a tree of processes, similar folded.
 const MIN_FOLD = 4;
 const HEIGHT = { scope: 26, life: 24, fold: 40 };
 const openFolds = new Set();

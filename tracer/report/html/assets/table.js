@@ -135,7 +135,7 @@ function processTable(onPick) {
     word("End", (p) => p.end, "id"), word("Why", (p) => p.why, "wide"),
     word("From", (p) => p.origin), word("Stop signal", (p) => p.stopSignal),
     time("Ended", (p) => p.exit), duration("Zombie for", zombieNs, (p) => p.reapBound),
-    word("Collected", (p) => p.reaped), time("Began", (p) => p.begin),
+    word("Reaped", (p) => p.reaped), time("Began", (p) => p.begin),
   ];
   if (several) columns.splice(3, 0, word("Where", (p) => data.scopes[p.scope][0]));
   return new Table("Processes", columns, items, onPick);
@@ -149,7 +149,7 @@ function zombieTable(onPick) {
   return new Table("Zombies", [
     num("PID", (z) => z.pid), num("PID inside", (z) => z.nsPid), word("Name", (z) => z.name, "id"),
     duration("Zombie for", (z) => z.ns, (z) => z.bound), word("Parent", (z) => z.parent),
-    word("The parent", (z) => z.sigchld, "wide"), word("What became of it", (z) => z.end, "wide"),
+    word("Parent state", (z) => z.sigchld, "wide"), word("Outcome", (z) => z.end, "wide"),
     num("Live threads", (z) => z.threads || null),
   ], items, onPick);
 }
@@ -161,7 +161,7 @@ function signalTable(onPick) {
     time("Time", (s) => s.at), word("Signal", (s) => s.signal, "id"),
     word("From", (s) => (s.isSent ? name(s.source) : s.isNotice ? name(s.source) : ""), "id"),
     word("Sent by", (s) => s.sender, "wide"), word("To", (s) => name(s.target), "id"),
-    word("Target's setting", (s) => s.disposition), word("Result", (s) => s.result),
+    word("Disposition", (s) => s.disposition), word("Result", (s) => s.result),
     word("Why", (s) => s.cause, "wide"),
   ], items, onPick);
 }
@@ -184,7 +184,7 @@ function findingTable(onPick) {
 
 function timelineTable(onPick) {
   const items = data.timeline.map(([at, text, weight]) => ({ at, weight, text: data.text[text], life: -1 }));
-  return new Table("Story", [
+  return new Table("Timeline", [
     time("Time", (t) => t.at), num("UTC", (t) => formatUtc(t.at)),
     { title: "What happened", value: (t) => t.text, kind: "wide",
       show: (t) => (t.weight > 1 ? element("b", { textContent: t.text }) : t.text) },

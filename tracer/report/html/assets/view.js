@@ -64,9 +64,9 @@ function makeLabel(row, scroll) {
   const name = isFold ? `${row.members.length} \u00d7 ${life.foldName}` : life.name;
   label.append(element("span", { class: "name", textContent: name }));
   if (life.isInit && !isFold) label.append(element("span", { class: "init", textContent: `PID ${life.nsPid ?? 1}` }));
-  label.append(element("span", { class: "pid", textContent: isFold ? "equal fates" : life.pid }));
-  label.setAttribute("aria-label", `${name}, ${isFold ? "equal fates, Enter opens" : `pid ${life.pid}`}, ${life.end}`);
-  label.title = isFold ? "Equal processes drawn as one: open to see each" : who(life);
+  label.append(element("span", { class: "pid", textContent: isFold ? "similar" : life.pid }));
+  label.setAttribute("aria-label", `${name}, ${isFold ? "similar processes, Enter opens" : `pid ${life.pid}`}, ${life.end}`);
+  label.title = isFold ? "Similar processes drawn as one: open to see each" : who(life);
   label.addEventListener("click", (event) => {
     select(row);
     if (isFold && event.target.className === "twist") toggle(row);
@@ -98,7 +98,7 @@ function describe(row) {
     inspectFold(row, [[row.isOpen ? "Fold" : "Show each", () => toggle(row)]]);
   } else {
     const { life } = row;
-    inspectLife(life, life.isOutside ? [] : [["Zoom to its life", () => {
+    inspectLife(life, life.isOutside ? [] : [["Zoom to its lifetime", () => {
       const from = Math.max(life.begin ?? 0, 0);
       const slack = Math.max((lastAt(life) - from) * 0.1, 1000);
       showWindow(from - slack, lastAt(life) + slack);

@@ -1,0 +1,1 @@
+"""Mutation testing of the rooms that conclude: what `scripts/test --mutants` runs."""

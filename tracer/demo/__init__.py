@@ -1,0 +1,1 @@
+"""The classic cases, played live."""

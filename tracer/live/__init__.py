@@ -1,0 +1,1 @@
+"""A running trace and what it reads besides the kernel's events."""

@@ -1,0 +1,1 @@
+"""Readings of /proc, cgroups and engines that verdicts rest on."""

@@ -1,0 +1,1 @@
+"""Command lines shown without the secrets in them."""

@@ -1,0 +1,1 @@
+"""The same conclusions from a capture."""

@@ -1,0 +1,1 @@
+"""Names, durations, causes and plurals in words."""
