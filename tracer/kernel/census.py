@@ -11,7 +11,7 @@ import errno
 from collections.abc import Iterator
 
 from tracer.kernel import rights
-from tracer.kernel.known import CgroupIds, Fields, Known
+from tracer.kernel.known import CgroupIds, Fields, Known, unescape_comm
 from tracer.kernel.netlink import (
     ConnectorComm,
     ConnectorEvent,
@@ -25,6 +25,7 @@ from tracer.model.target import KernelFilter
 from tracer.procfs import process as procfs
 from tracer.procfs.cgroup import V2
 from tracer.procfs.status import ProcStatus
+from tracer.procfs.time_share import for_cgroup_paths
 from tracer.wire.header import CONSTANTS
 
 HOST_PIDNS_INUM = 0xEFFFFFFC
@@ -57,6 +58,7 @@ class Census:
         self._member_inums: set[int] = set()
         self._inits: dict[int, int] = {}
         self._cgroups = CgroupIds("pids" if cgroup_v1 else V2)
+        self._cgroup_share = for_cgroup_paths()
         # A status that is kept from us reads as 0.
         self._sees_statuses = rights.missing(SEE_PROCESSES) is None
 
@@ -180,11 +182,18 @@ class Census:
         if raw is not None:
             fields = dict(line.partition(b":")[::2] for line in raw.split(b"\n"))
             # Such characters as could end the line are escaped there.
-            known.comm = _unescape(fields[b"Name"].strip(b"\t"))
+            known.comm = unescape_comm(fields[b"Name"].strip(b"\t"))
             self._place(known, tuple(map(int, fields.get(b"NSpid", b"").split())), directory)
-        raw = directory.read("cgroup")
-        if raw is not None:
-            known.cgroups = self._cgroups.of(raw)
+        self._read_cgroups(known, directory)
+
+    def _read_cgroups(self, known: Known, directory: procfs.ProcDirectory) -> None:
+        """Read where it is; what is in cgroups too deep to be read in time stays where it was."""
+        if self._cgroup_share.is_spent:
+            return
+        with self._cgroup_share.reading():
+            raw = directory.read("cgroup")
+            if raw is not None:
+                known.cgroups = self._cgroups.of(raw)
 
     def _place(
         self, known: Known, ns_pids: tuple[int, ...], directory: procfs.ProcDirectory
@@ -275,9 +284,7 @@ class Census:
         known.parent_pid = status.parent_host_pid or 0
         known.tracer_pid = status.tracer_host_pid or 0
         known.seen_ns = boot_ns
-        raw = directory.read("cgroup")
-        if raw is not None:
-            known.cgroups = self._cgroups.of(raw)
+        self._read_cgroups(known, directory)
         if not known.pidns_inum:
             self._place(known, status.ns_pids, directory)
         if known.dead_fields is None:
@@ -388,7 +395,3 @@ def _is_dead_there(pid: int) -> bool:
     with directory:
         raw = directory.read("status")
     return raw is not None and b"\nState:\tZ" in raw
-
-
-def _unescape(name: bytes) -> bytes:
-    return name.replace(b"\\n", b"\n").replace(b"\\\\", b"\\")

@@ -86,3 +86,8 @@ def _ids(directories: Iterable[str]) -> tuple[int, ...]:
         return tuple(os.stat(one).st_ino for one in directories)
     except OSError:
         return ()
+
+
+def unescape_comm(name: bytes) -> bytes:
+    """The name that /proc/PID/status has escaped, so that it is one line."""
+    return name.replace(b"\\n", b"\n").replace(b"\\\\", b"\\")

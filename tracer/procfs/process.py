@@ -21,6 +21,7 @@ from typing import Self, TypeVar
 from tracer.model.syscalls import syscall_name
 from tracer.procfs.patience import NoAnswerError, ask
 from tracer.procfs.status import ProcStatus, parse_cgroup, parse_timens_offset
+from tracer.procfs.time_share import for_cgroup_paths
 
 T = TypeVar("T")
 
@@ -32,8 +33,9 @@ NEVER_WAITS = frozenset({"status", "timens_offsets"})
 """Files of a process for which the kernel takes none of its locks, and has little to do."""
 _ONE_RECORD = frozenset({"stat", "status", "cgroup"})
 """Written by the kernel in one piece: a read that comes short was the last."""
+_USUAL_SIZE = 1 << 12
+_CHUNK_SIZE = 1 << 16
 _32_BITS = 1 << 32
-_MOST_FOR_CGROUPS_S = 0.5
 _MOST_COMMAND_BYTES = 8192
 """2048 characters of any kind, and more are shown nowhere; one argument may have 128 KiB."""
 
@@ -45,7 +47,7 @@ class ProcDirectory:
     is released reads fail, even where the pid has been reused by then.
     """
 
-    _cgroups_took_s = 0.0
+    _cgroup_share = for_cgroup_paths()
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -92,17 +94,12 @@ class ProcDirectory:
         return status
 
     def _read_cgroup_of_dead(self, limit: int) -> bytes:
-        """Read it here and now until that has taken too long in all.
-
-        The kernel writes the path in a time that grows with the square of its depth.
-        """
-        if ProcDirectory._cgroups_took_s > _MOST_FOR_CGROUPS_S:
+        """Read it here and now until deep ones have taken too long in all."""
+        share = ProcDirectory._cgroup_share
+        if share.is_spent:
             return ask(lambda: self._read_now("cgroup", limit))
-        began_s = time.monotonic()
-        try:
+        with share.reading():
             return self._read_now("cgroup", limit)
-        finally:
-            ProcDirectory._cgroups_took_s += time.monotonic() - began_s
 
     def _read_now(self, name: str, limit: int) -> bytes:
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._fd)
@@ -335,12 +332,14 @@ def namespace_inum(link: str) -> int:
 def _read_all(fd: int, limit: int, *, is_one_record: bool = False) -> bytes:
     chunks = []
     left = limit
+    size = _USUAL_SIZE if is_one_record else _CHUNK_SIZE
     while left > 0:
-        size = min(left, 1 << 16)
+        size = min(left, size)
         chunk = os.read(fd, size)
         if chunk:
             chunks.append(chunk)
             left -= len(chunk)
         if not chunk or (is_one_record and len(chunk) < size):
             break
+        size = _CHUNK_SIZE
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

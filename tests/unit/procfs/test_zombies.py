@@ -16,6 +16,7 @@ from tracer.procfs import process, zombies
 from tracer.procfs.clock import boot_now_ns
 from tracer.procfs.process import read_status
 from tracer.procfs.status import NS_PER_TICK
+from tracer.procfs.time_share import TimeShare
 from tracer.procfs.zombies import scan_zombies
 
 
@@ -131,7 +132,8 @@ def test_cgroups_of_the_dead_that_take_long_are_read_by_another_thread(
         assert directory.read_zombie() is not None
         assert directory.read("cgroup")
         assert asked == []
-        monkeypatch.setattr(process.ProcDirectory, "_cgroups_took_s", 9.0)
+        spent = TimeShare(ordinary_s=0.0, at_once_s=-1.0, share=0.0)
+        monkeypatch.setattr(process.ProcDirectory, "_cgroup_share", spent)
         assert directory.read("cgroup")
     assert len(asked) == 1
 
