@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from tracer.files.place import Place, find_place, refuse_other_owner
+from tracer.files.place import MadeDirectory, Place, find_place, refuse_other_owner
 from tracer.model.capture_mark import is_capture
 
 _MODE = 0o600
@@ -32,11 +32,13 @@ class NewFiles:
     """Some files that get their names together, once all of them are written.
 
     Use it as a context; where that is left by an exception there are none of them,
-    and what was there before still is.
+    nor the directories made for them, and what was there before still is.
     """
 
     def __init__(self) -> None:
         self._files: list[tuple[BinaryIO, _Part | None]] = []
+        self._made: list[MadeDirectory] = []
+        self._is_complete = False
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +58,10 @@ class NewFiles:
                     file.close()
                 if part is not None:
                     part.discard()
+            for directory in reversed(self._made):
+                if not self._is_complete:
+                    directory.remove()
+                directory.close()
 
     def open(self, path: str | os.PathLike[str], *, make_parents: bool = False) -> BinaryIO:
         """Begin a file.
@@ -70,7 +76,7 @@ class NewFiles:
         Raises:
             OSError: It cannot be written, or must not be; ``strerror`` says why.
         """
-        with find_place(path, make_parents=make_parents) as place:
+        with find_place(path, make_parents=make_parents, made=self._made) as place:
             fd, part = _begin(place)
         file = open(fd, "wb")  # noqa: SIM115
         self._files.append((file, part))
@@ -86,6 +92,7 @@ class NewFiles:
         for _, part in self._files:
             if part is not None:
                 part.rename()
+        self._is_complete = True
 
 
 @contextmanager

@@ -54,9 +54,35 @@ class Place:
         return self.found is not None and stat.S_ISREG(self.found.st_mode)
 
 
+@dataclass(frozen=True, slots=True)
+class MadeDirectory:
+    """A directory that was made on the way.
+
+    Args:
+        parent_fd: The one it is in, opened with O_PATH.
+        name: Its name there.
+    """
+
+    parent_fd: int
+    name: str
+
+    def remove(self) -> None:
+        """Remove it, unless something is in it."""
+        with suppress(OSError):
+            os.rmdir(self.name, dir_fd=self.parent_fd)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.parent_fd)
+
+
 @contextmanager
 def find_place(
-    path: str | os.PathLike[str], *, make_parents: bool = False, mode: int = 0o777
+    path: str | os.PathLike[str],
+    *,
+    make_parents: bool = False,
+    mode: int = 0o777,
+    made: list[MadeDirectory] | None = None,
 ) -> Iterator[Place]:
     """Walk a path to its last name, which need not be there.
 
@@ -66,12 +92,13 @@ def find_place(
         path: Where to.
         make_parents: Make the directories that are missing on the way.
         mode: Of those.
+        made: Gets those, in the order they were made; the caller closes them.
 
     Raises:
         OSError: A directory is missing, or cannot be passed; or a link on the way
             is another user's. ``strerror`` says so.
     """
-    walk = _Walk(os.fspath(path), make_parents=make_parents, mode=mode)
+    walk = _Walk(os.fspath(path), make_parents=make_parents, mode=mode, made=made)
     try:
         yield walk.place()
     finally:
@@ -118,11 +145,14 @@ def refuse_other_owner(found: os.stat_result, what: str) -> None:
 class _Walk:
     """One walk; holds at most two descriptors."""
 
-    def __init__(self, path: str, *, make_parents: bool, mode: int) -> None:
+    def __init__(
+        self, path: str, *, make_parents: bool, mode: int, made: list[MadeDirectory] | None
+    ) -> None:
         if not path:
             raise FileNotFoundError(errno.ENOENT, "the path is empty")
         self._make_parents = make_parents
         self._mode = mode
+        self._made = made
         self._links = 0
         self._open_already: int | None = None
         self._directory_fd = self._found_fd = -1
@@ -196,6 +226,8 @@ class _Walk:
                 raise
         with suppress(FileExistsError):
             os.mkdir(part, self._mode, dir_fd=self._directory_fd)
+            if self._made is not None:
+                self._made.append(MadeDirectory(os.dup(self._directory_fd), part))
         return os.open(part, _COMPONENT, dir_fd=self._directory_fd)
 
     def _follow(self, link_fd: int, link: os.stat_result, part: str) -> None:

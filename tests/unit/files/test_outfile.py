@@ -113,6 +113,24 @@ def test_files_of_one_export_come_together_or_not_at_all(tmp_path: Path) -> None
     assert [each.name for each in tmp_path.iterdir()] == ["a"]
 
 
+def test_an_export_that_failed_leaves_no_directory_it_made(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "full").mkdir()
+
+    def fail() -> None:
+        with NewFiles() as files:
+            files.open(tmp_path / "there" / "host" / "date" / "a", make_parents=True)
+            files.open(tmp_path / "full" / "host" / "a", make_parents=True)
+            (tmp_path / "full" / "host" / "of another").write_text("")
+            files.open(tmp_path / "made" / "for" / "it" / "a", make_parents=True)
+            files.open(tmp_path / "there")
+
+    with pytest.raises(OSError, match="is a directory"):
+        fail()
+    left = sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*"))
+    assert left == ["full", "full/host", "full/host/of another", "there"]
+
+
 def test_a_capture_is_replaced_by_nothing_else(tmp_path: Path, web: Capture) -> None:
     path = tmp_path / "web.arrows"
     path.write_bytes(WEB.read_bytes())
