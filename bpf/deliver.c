@@ -14,6 +14,7 @@ int zt_deliver(struct bpf_raw_tracepoint_args *ctx)
 	const void *task = (const void *)bpf_get_current_task();
 	const struct zt_config *config;
 	struct zt_event *e;
+	u64 handler;
 
 	if ((ZT_HARMLESS_SIGNALS >> (sig & 63)) & 1)
 		return 0;
@@ -21,7 +22,8 @@ int zt_deliver(struct bpf_raw_tracepoint_args *ctx)
 	if (!config || !zt_task_wanted(config, task))
 		return 0;
 	zt_open_up(task);
-	e = zt_reserve(ZT_KIND_DELIVER);
+	handler = k_sigaction__sa_sa_handler(action);
+	e = zt_reserve_signal(ZT_KIND_DELIVER, sig, handler);
 	if (!e)
 		return 0;
 	zt_fill_current(e, zt_fill_subject(e, task));
@@ -31,7 +33,7 @@ int zt_deliver(struct bpf_raw_tracepoint_args *ctx)
 		e->si_code = kernel_siginfo__si_code((const void *)info);
 		e->si_pid = kernel_siginfo___sifields__kill__pid((const void *)info);
 	}
-	e->action = zt_action_kind(k_sigaction__sa_sa_handler(action));
+	e->action = zt_action_kind(handler);
 	zt_events.ringbuf_submit(e, 0);
 	return 0;
 }

@@ -125,7 +125,9 @@ int zt_signal(struct bpf_raw_tracepoint_args *ctx)
 		zt_open_dead(si_pid);
 	zt_open_up(cur);
 	zt_open_up(task);
-	e = zt_reserve(ZT_KIND_SIGNAL);
+	/* An exit's notification has the weight of the exit. */
+	e = notify ? zt_reserve(ZT_KIND_SIGNAL)
+		   : zt_reserve_signal(ZT_KIND_SIGNAL, sig, action.handler);
 	if (!e)
 		return 0;
 	ns = zt_fill_subject(e, task);

@@ -28,6 +28,30 @@ static __always_inline struct zt_event *zt_reserve(u32 kind)
 	return e;
 }
 
+/* TERM, INT, QUIT and HUP ask for an end; KILL, STOP and CONT cannot be handled. */
+#define ZT_WEIGHTY_SIGNALS                                                                 \
+	(1ULL << ZT_SIGHUP | 1ULL << ZT_SIGINT | 1ULL << ZT_SIGQUIT | 1ULL << ZT_SIGKILL | \
+	 1ULL << ZT_SIGTERM | 1ULL << ZT_SIGCONT | 1ULL << ZT_SIGSTOP)
+
+/*
+ * Reserves a record of a signal. Other signals that are handled or ignored leave the
+ * last eighth of the ring to deaths, kills and reaps: whoever sends signals as fast as
+ * it can loses records of those alone.
+ */
+static __always_inline struct zt_event *zt_reserve_signal(u32 kind, int sig, u64 handler)
+{
+	bool kills = handler == 0 && !((ZT_HARMLESS_SIGNALS >> (sig & 63)) & 1);
+
+	if (kills || handler == ~0ULL || (ZT_WEIGHTY_SIGNALS >> (sig & 63)) & 1)
+		return zt_reserve(kind);
+	if (!zt_is_any(ZT_NUMBER_SIGNALS)) {
+		zt_count_drop(kind);
+		return NULL;
+	}
+	zt_count(ZT_NUMBER_SIGNALS, -1);
+	return zt_reserve(kind);
+}
+
 /* Namespace facts; nothing of this is left once release_task has run. */
 static __always_inline const void *zt_fill_pidns(struct zt_event *e, const void *leader)
 {

@@ -21,7 +21,11 @@
 #define ZT_TIF_32BIT 22	    /* arm64: thread_info.flags */
 
 /* Signal numbers, as x86-64 and arm64 have them. */
+#define ZT_SIGHUP 1
+#define ZT_SIGINT 2
+#define ZT_SIGQUIT 3
 #define ZT_SIGKILL 9
+#define ZT_SIGTERM 15
 #define ZT_SIGCHLD 17
 #define ZT_SIGCONT 18
 #define ZT_SIGSTOP 19

@@ -64,7 +64,8 @@ BPF_ARRAY(zt_tracked_starts, u64, ZT_TRACKED_PIDS);
 #define ZT_NUMBER_STOPS 3    /* stops of namespaces so far */
 #define ZT_NUMBER_HINTS 4    /* how many execs of folded lifetimes are still to be emitted */
 #define ZT_NUMBER_ALIVE 5    /* folded lifetimes of living processes */
-#define ZT_NUMBERS 6
+#define ZT_NUMBER_SIGNALS 6  /* how many handled or ignored signals are still to be emitted */
+#define ZT_NUMBERS 7
 BPF_F_TABLE("array", u32, s64, zt_numbers, ZT_NUMBERS, ZT_MMAPABLE);
 
 static __always_inline void zt_count(u32 which, s64 more)

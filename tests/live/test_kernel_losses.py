@@ -42,6 +42,37 @@ def test_every_record_that_found_no_room_is_counted() -> None:
             assert trace.source.take_losses() == {}
 
 
+FLOOD_AND_KILL = """
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+say("ready")
+hear()
+for _ in range(9973):
+    os.kill(1, signal.SIGUSR1)
+child = os.fork()
+if child == 0:
+    signal.pause()
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+say(child)
+hear()
+"""
+
+
+def test_signals_that_are_ignored_leave_room_for_a_kill_and_a_death() -> None:
+    with PidnsScript(FLOOD_AND_KILL) as script:
+        script.listen()
+        with tracing(in_pidns(script), ring_bytes=64 << 10) as trace:
+            script.tell()
+            child = int(script.listen())
+            batch = trace.source.read(0)
+            assert set(trace.source.take_losses()) == {"signal"}
+    mine = batch[batch["ns_pid"] == child]
+    kinds = mine["kind"].tolist()
+    assert CONSTANTS["ZT_KIND_EXIT"] in kinds
+    killed = mine[mine["kind"] == CONSTANTS["ZT_KIND_SIGNAL"]]
+    assert killed["sig"].tolist() == [9]
+
+
 def test_nothing_is_lost_in_a_fork_storm_with_the_default_ring() -> None:
     with tracing(KernelFilter(everything=True)) as trace, storm(7) as noise:
         forks = 0

@@ -256,7 +256,9 @@ class Output:
             raise CheckFailedError(f"--fail-on: found {', '.join(found)}")
         if self.options.strict and report.lost:
             total = sum(report.lost.values())
-            raise CheckFailedError(f"--strict: {total} events were lost")
+            raise CheckFailedError(
+                f"--strict: {total} events were lost" if total > 1 else "--strict: 1 event was lost"
+            )
 
     def _close_stdout(self) -> None:
         self._is_closed = True

@@ -23,9 +23,6 @@ from tracer.wire.process_ids import Ids, is_in, process_ids
 
 Records = npt.NDArray[np.void]
 
-HINTS_A_DRAIN = 64
-"""Execs of folded lifetimes that are emitted between two drains, for those who read /proc."""
-
 _SHORTEST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 0.5
 _SHARE_OF_TIME = 20
@@ -34,7 +31,7 @@ save nothing in a storm: what is found too late is emitted event by event."""
 
 _FOUND_RELEASED = np.uint32(CONSTANTS["ZT_F_RELEASED"] | CONSTANTS["ZT_F_FOUND"])
 _KEY = np.dtype([("start_boot_ns", "u8"), ("host_pid", "u4"), ("pad", "u4")])
-_FOLDED, _DEAD, _HINTS, _ALIVE = 1, 2, 4, 5
+_FOLDED, _DEAD, _ALIVE = 1, 2, 5
 """Indices into zt_numbers: ZT_NUMBER_* in bpf/zt_tracked.h."""
 
 _NUMBER = struct.Struct("=q")
@@ -92,11 +89,6 @@ class FoldedLifetimes:
         if self._next_s is None:
             self._next_s = now_s + self._pause_s
         return max(0.0, self._next_s - now_s)
-
-    def allow_hints(self) -> None:
-        """Allow some more execs to be emitted."""
-        offset = _HINTS * _NUMBER.size
-        self._numbers.memory[offset : offset + _NUMBER.size] = _NUMBER.pack(HINTS_A_DRAIN)
 
     def sweep(self, list_dead: Callable[[], Records], now_ns: int) -> Records:
         """Look once.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from tracer.kernel.allowances import allow_execs
 from tracer.kernel.folded import FoldedLifetimes
 from tracer.kernel.lister import TaskLister, Wanted, begins_stop
 from tracer.kernel.maps import BpfMap
@@ -60,7 +61,7 @@ class RollCall:
         self._folded = FoldedLifetimes(
             self._list_folded, self._maps["zt_lifetimes"], self._maps["zt_numbers"], min_zombie_ns
         )
-        self._folded.allow_hints()
+        allow_execs(self._maps["zt_numbers"])
 
     @property
     def folded_alive(self) -> int:
@@ -86,7 +87,7 @@ class RollCall:
     def observe(self, batch: Records) -> Records:
         """Take note of what was drained, and add what there is to add at once."""
         if self._folded is not None:
-            self._folded.allow_hints()
+            allow_execs(self._maps["zt_numbers"])
             if len(batch) and self._folded.number and begins_stop(batch):
                 # A stop is reported in full: which processes existed when it began?
                 batch = join_records([batch, self._lister.tasks(Wanted.STOPPED)])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from tracer.errors import BpfUnavailableError, ZomtraceError
 from tracer.kernel import attach, plan
+from tracer.kernel.allowances import allow_signals
 from tracer.kernel.config import KernelConfig
 from tracer.kernel.loader import LoadedPrograms, LoadJob
 from tracer.kernel.losses import LossCounter
@@ -149,6 +150,7 @@ class BpfSource:
             BpfUnavailableError: A hook is missing without which there is no trace.
         """
         loaded = self._programs()
+        self._allow_signals()
         self._outcomes = plan.settle(
             loaded.features,
             kprobes_refused=self._kprobes_refused,
@@ -206,6 +208,7 @@ class BpfSource:
             if due_s is not None and (left_s is None or due_s < left_s):
                 left_s = due_s
             drained = rings.drain() if left_s == 0 or rings.wait(left_s) else rings.nothing
+            self._allow_signals()
             batch = roll.observe(drained)
             if self._wakeup is not None:
                 self._wakeup.set(roll.due_in_s)
@@ -356,6 +359,10 @@ class BpfSource:
             maps = self._programs().maps
             self._rings = Rings([maps["zt_events"], maps["zt_uneventful"]], RECORD)
         return self._rings
+
+    def _allow_signals(self) -> None:
+        rings = self._open_rings()
+        allow_signals(self._programs().maps["zt_numbers"], rings.capacity, rings.filled)
 
     def _try_attach(self, row: Row, candidate: Candidate) -> str | None:
         loaded = self._programs()

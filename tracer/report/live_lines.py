@@ -311,7 +311,9 @@ def _loss(annotated: Annotated, _: LiveRules) -> LiveLine | None:
     over = ""
     if event.since_boot_ns is not None:
         over = f" of the last {format_duration(event.boot_ns - event.since_boot_ns)}"
-    text = f"{counts} events{over} were lost; results for that period are incomplete"
+    is_one = sum(event.lost.values()) == 1
+    events, were = ("event", "was") if is_one else ("events", "were")
+    text = f"{counts} {events}{over} {were} lost; results for that period are incomplete"
     return LiveLine(event.boot_ns, "LOST", text, None, None, "", Style.ERROR)
 
 

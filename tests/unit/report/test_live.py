@@ -193,9 +193,7 @@ def test_losses_are_shown_and_counted() -> None:
     assert "LOST      12 exit events were lost; results for that period" in watched.kept[0]
     watched.show(Annotated(LossEvent(BEGIN_NS + 10**9, {"exit": 1}, BEGIN_NS)))
     watched.pass_time()
-    assert any(
-        "LOST      1 exit events of the last 1.0 s were lost" in line for line in watched.kept
-    )
+    assert any("LOST      1 exit event of the last 1.0 s was lost" in line for line in watched.kept)
     assert "  lost 13  " in watched.status
 
 
