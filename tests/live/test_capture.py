@@ -28,7 +28,7 @@ from tracer.wire.header import KIND_NAMES
 def zomtrace(*args: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
     """Run zomtrace until it ends by itself."""
     done = subprocess.run(
-        [*zomtrace_command(), *args], capture_output=True, text=True, timeout=60, check=False
+        [*zomtrace_command(), *args], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == status, (done.returncode, done.stderr)
     return done
@@ -37,7 +37,7 @@ def zomtrace(*args: str | Path, status: int = 0) -> subprocess.CompletedProcess[
 def record(*args: str | Path, **options: object) -> Zomtrace:
     """A running ``zomtrace record``, attached."""
     recorder = Zomtrace("record", *args, json_lines=False, **options)  # type: ignore[arg-type]
-    recorder.wait_stderr("press Ctrl-C to stop", within_s=30)
+    recorder.wait_stderr("press Ctrl-C to stop", within_s=60)
     return recorder
 
 

@@ -38,7 +38,7 @@ def test_a_report_waits_for_its_reader_when_the_trace_is_over(tmp_path: Path) ->
                     break
             poll = select.poll()
             poll.register(writing, select.POLLOUT)
-            wait_for(lambda: not poll.poll(0), "the report waits for its reader", within_s=30)
+            wait_for(lambda: not poll.poll(0), "the report waits for its reader", within_s=60)
             os.close(writing)
             lines = reader.read().splitlines()
             assert trace.wait() == 0
