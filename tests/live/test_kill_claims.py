@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,8 @@ def test_a_supervisor_that_escalates_is_reported_with_its_earlier_signal() -> No
     assert {one["severity"] for one in result.report["findings"]} == {"info"}
     assert found[0]["title"] == "timeout killed its own child sh with SIGKILL"
     assert "timeout, its parent (host pid" in found[0]["detail"]
-    assert " 1.0 s after SIGTERM, which it ignores." in found[0]["detail"]
+    # A second, and as long as a busy machine lets timeout wait for a processor.
+    assert re.search(r" \d\.\d s after SIGTERM, which it ignores\.", found[0]["detail"])
 
 
 def test_an_unrelated_process_that_kills_is_a_warning() -> None:

@@ -6,9 +6,13 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.noise import storm
 from tests.support.waiting import wait_for
 from tests.support.zomtrace_process import Zomtrace, zomtrace_command
+
+pytestmark = pytest.mark.alone
 
 ENOUGH_BYTES = 500_000
 """Some four thousand lives."""

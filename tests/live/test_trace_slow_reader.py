@@ -9,12 +9,16 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.exit_oracle import ExitOracle
 from tests.support.noise import storm
 from tests.support.require import require_root
 from tests.support.waiting import wait_for
 from tests.support.workloads import workload
 from tests.support.zomtrace_process import zomtrace_command
+
+pytestmark = pytest.mark.alone
 
 _MORE_THAN_THE_RING = 15_000
 """Lives, of five records each, where the ring takes 59,000 records."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.support.exit_oracle import ExitOracle
 from tests.support.workloads import workload
 from tests.support.zomtrace_process import Result, Zomtrace
+
+pytestmark = pytest.mark.alone
 
 
 def stormed(result: Result) -> int:

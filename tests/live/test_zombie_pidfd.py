@@ -13,7 +13,7 @@ from tests.support.waiting import wait_for
 from tests.support.zomtrace_process import Zomtrace
 from tracer.kernel.pidfds import SOURCE, pidfds_hang_up
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 ZOMBIES = 31
 SLACK_NS = 50_000_000

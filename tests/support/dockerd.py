@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -205,7 +205,9 @@ class Dockerd:
             remove_cgroups(self.root.name)
             shutil.rmtree(self.root)
             if self._made_etc_docker:
-                _ETC_DOCKER.rmdir()
+                # Another session's engine may be about to use it.
+                with suppress(OSError):
+                    _ETC_DOCKER.rmdir()
 
     def _spawn(self, name: str, command: Sequence[str | Path]) -> None:
         # pdeathsig: a test session that is killed must not leave an engine.
