@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from tests.support.at_rest import wait_at_rest
 from tests.support.require import require_program
-from tests.support.zomtrace_process import Result, Zomtrace, run_zomtrace
+from tests.support.zomtrace_process import Result, Zomtrace
 
 pytestmark = pytest.mark.live
 
@@ -240,12 +239,17 @@ def test_a_dying_process_whose_thread_cannot_go(tmp_path: Path) -> None:
     subprocess.run([compiler, "-static", "-pthread", "-o", program, source], check=True)
     with (
         frozen_file_system(tmp_path) as mount,
-        Zomtrace("run", "--init", "--stop-after", "1", "--grace", "2", "--", program,
-                 mount / "file") as trace,
-    ):  # fmt: skip
-        trace.wait_event("exit", comm="tini")
+        Zomtrace("run", "--init", "--grace", "2", "--", program, mount / "file") as trace,
+    ):
+        wait_at_rest(trace.process.pid, with_comm="stuck")
+        trace.interrupt().wait_event("exit", comm="tini")
         # The teardown hangs by now, and is read once it has for a second.
-        time.sleep(2.5)
+        trace.wait_line(
+            lambda line: (
+                line["kind"] == "observation" and line["values"].get("reading") == "holder"
+            ),
+            "a reading of who holds the teardown up",
+        )
         subprocess.run(["fsfreeze", "-u", mount], check=True)
         result = trace.finish()
     assert set(result.codes) == {"ZT103", "ZT107"}
@@ -260,8 +264,10 @@ def test_a_dying_process_whose_thread_cannot_go(tmp_path: Path) -> None:
 
 
 def test_while_a_stop_hangs_a_line_names_the_holder() -> None:
-    result = run_zomtrace("run", "--init", "--stop-after", "1", "--grace", "3", "--", PYTHON, "-c",
-                          DEAF, json_lines=False)  # fmt: skip
+    with Zomtrace("run", "--init", "--grace", "3", "--", PYTHON, "-c", DEAF,
+                  json_lines=False) as trace:  # fmt: skip
+        wait_at_rest(trace.process.pid, with_comm="python3")
+        result = trace.stop_tracing()
     lines = [line for line in result.stdout.decode().splitlines() if "held up" in line]
     assert len(lines) == 2
     assert all("python3 (pid 2, host " in line and "ignores SIGTERM" in line for line in lines)

@@ -12,8 +12,13 @@ _LOOKS = 40
 """At 5 ms each: who starts up on a busy machine waits for a processor, and is not asleep."""
 
 
-def wait_at_rest(host_pid: int) -> None:
-    """Wait until the descendants of a process, and there are some, do nothing any more."""
+def wait_at_rest(host_pid: int, *, with_comm: str | None = None) -> None:
+    """Wait until the descendants of a process, and there are some, do nothing any more.
+
+    Args:
+        host_pid: The process.
+        with_comm: A name that one of them must have by then.
+    """
     last: list[tuple[str, ...]] = []
     looks = 0
 
@@ -21,6 +26,7 @@ def wait_at_rest(host_pid: int) -> None:
         nonlocal last, looks
         now = [_activity(pid) for pid in sorted(read_descendants(host_pid, _MOST))]
         is_quiet = bool(now) and now == last and all(state == "S" for state, *_ in now)
+        is_quiet &= with_comm is None or any(comm == with_comm for _, comm, *_ in now)
         looks = looks + 1 if is_quiet else 0
         last = now
         return looks >= _LOOKS
@@ -29,10 +35,11 @@ def wait_at_rest(host_pid: int) -> None:
 
 
 def _activity(host_pid: int) -> tuple[str, ...]:
-    """State, pid, start and the processor time used so far."""
+    """State, name, pid, start and the processor time used so far."""
     try:
         stat = Path(f"/proc/{host_pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return ("gone", str(host_pid))
-    fields = stat.rpartition(")")[2].split()
-    return (fields[0], str(host_pid), fields[19], fields[11], fields[12])
+        return ("gone", "", str(host_pid))
+    head, _, tail = stat.rpartition(")")
+    fields = tail.split()
+    return (fields[0], head.partition("(")[2], str(host_pid), fields[19], fields[11], fields[12])
