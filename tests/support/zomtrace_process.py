@@ -294,7 +294,9 @@ class Zomtrace:
         assert status is None or got == status, f"status {got}: {self.stderr}"
         lines = []
         if self._json_lines:
-            lines = [json.loads(line) for line in stdout.decode("utf-8").splitlines()]
+            # Who is interrupted twice ends in the midst of a line, if it was writing one.
+            whole = stdout if self._holds_contract else stdout[: stdout.rfind(b"\n") + 1]
+            lines = [json.loads(line) for line in whole.decode("utf-8").splitlines()]
         result = Result(got, lines, self.stderr, stdout)
         if self._holds_contract and lines:
             check_contract(result)
