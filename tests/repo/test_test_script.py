@@ -9,7 +9,7 @@ from tests.support.checkout import Checkout
 WITHOUT_ROOT = "tests/unit tests/repo tests/replay tests/model tests/fuzz"
 IN_PARALLEL = f"python -m pytest -n auto --dist loadfile {WITHOUT_ROOT}"
 LIVE = [
-    "python -m pytest -n 2 --dist loadfile -m not alone tests/live tests/bench",
+    "python -m pytest -n 0 --dist loadfile -m not alone tests/live tests/bench",
     "python -m pytest -m alone tests/live tests/bench",
 ]
 
