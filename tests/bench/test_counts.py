@@ -161,7 +161,7 @@ def test_a_run_that_is_stopped_leaves_nothing(signo: int) -> None:
         assert (pid_max.read_text() != before) is room
         assert len((cgroup / "cgroup.procs").read_text().split()) == 99
         run.send_signal(signo)
-        run.wait(30)
+        run.wait(60)
     wait_for(lambda: not cgroup.parent.exists(), "the cgroups are gone")
     wait_for(lambda: not directory.exists(), "the directory is gone")
     wait_for(lambda: pid_max.read_text() == before, "pid_max is as it was")

@@ -323,7 +323,7 @@ def test_a_cgroup_kill_has_no_sender_and_one_trigger() -> None:
             (cgroup / "cgroup.procs").write_text(pid)
         with watching(script) as watched:
             writer = subprocess.Popen(["/bin/sh", "-c", f"echo 1 >{cgroup}/cgroup.kill"])
-            assert writer.wait(20) == 0
+            assert writer.wait(60) == 0
             watched.wait(7, "exit")
             signals = watched.of("signal")
     kills = signals[signals["sig"] == signal.SIGKILL]

@@ -120,7 +120,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
             held[name].release()
             if stop is not None:
                 is_ready = partial(getattr, truths[name], "is_ready")
-                wait_for(is_ready, f"{name} is ready", within_s=30)
+                wait_for(is_ready, f"{name} is ready", within_s=60)
                 held[name].send(stop)
             held[name].reap()
         told = exact.finish(), plain.finish()

@@ -28,7 +28,7 @@ from tracer.wire.header import KIND_NAMES
 def zomtrace(*args: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
     """Run zomtrace until it ends by itself."""
     done = subprocess.run(
-        [*zomtrace_command(), *args], capture_output=True, text=True, timeout=60, check=False
+        [*zomtrace_command(), *args], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == status, (done.returncode, done.stderr)
     return done
@@ -37,7 +37,7 @@ def zomtrace(*args: str | Path, status: int = 0) -> subprocess.CompletedProcess[
 def record(*args: str | Path, **options: object) -> Zomtrace:
     """A running ``zomtrace record``, attached."""
     recorder = Zomtrace("record", *args, json_lines=False, **options)  # type: ignore[arg-type]
-    recorder.wait_stderr("press Ctrl-C to stop", within_s=30)
+    recorder.wait_stderr("press Ctrl-C to stop", within_s=60)
     return recorder
 
 
@@ -103,9 +103,10 @@ def test_a_docker_stop_is_replayed_byte_for_byte(
 
 def test_a_run_is_replayed_byte_for_byte_and_by_anyone(tmp_path: Path) -> None:
     capture, live = tmp_path / "run.arrows", tmp_path / "live.json"
-    options = ("-w", capture, "--report", live, "--stop-after", "0.5", "--grace", "0.5")
+    options = ("-w", capture, "--report", live, "--grace", "0.5")
     with Zomtrace("run", *options, "--", workload("family"), "5", "3", "ignore") as trace:
-        trace.finish()
+        trace.wait_stderr("ready\n")
+        trace.stop_tracing()
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         copy = Path(directory) / "copy.arrows"
@@ -171,9 +172,10 @@ def test_a_full_disk_does_not_end_the_trace_beside_it(small_disk: Path) -> None:
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - 20_000))
     capture = small_disk / "run.arrows"
-    options = ("-w", capture, "--stop-after", "1", "--grace", "1")
+    options = ("-w", capture, "--grace", "1")
     with Zomtrace("run", *options, "--", workload("family"), "97", "7", "ignore") as trace:
-        result = trace.finish(status=69)
+        trace.wait_stderr("ready\n")
+        result = trace.stop_tracing(status=69)
     assert result.report["stops"][0]["already_zombie"] == 97
     assert "tracing continues" in result.stderr
     with CaptureReader(capture) as reader:

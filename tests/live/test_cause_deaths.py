@@ -60,7 +60,7 @@ class Victim(NamedTuple):
 def died() -> Result:
     """One run in which everybody dies."""
     with Zomtrace("run", "--min-zombie", "60", "--", workload("deaths"), *WAYS) as trace:
-        trace.wait_attached().wait_stderr("done\n", within_s=40)
+        trace.wait_attached().wait_stderr("done\n", within_s=60)
         return trace.stop_tracing()
 
 

@@ -74,7 +74,7 @@ def test_report_to_a_fifo(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE) as reader:
         result = stopped_family("--report", fifo)
-        read, _ = reader.communicate(timeout=10)
+        read, _ = reader.communicate(timeout=60)
     assert json.loads(read) == result.report
     assert fifo.is_fifo()
 

@@ -59,7 +59,7 @@ def injected(init_host_pid: int, mode: str) -> Iterator[tuple[subprocess.Popen[s
             yield parent, parent.stdout
         finally:
             parent.terminate()
-            parent.wait(10)
+            parent.wait(60)
 
 
 def init_of(trace: Zomtrace) -> int:
@@ -195,7 +195,7 @@ def test_execed_in_zombie_is_its_outside_parents() -> None:
             put = int(output.readline().split()[1])
             wait_reading(trace, "parent")
             parent.terminate()
-            parent.wait(10)
+            parent.wait(60)
             trace.wait_event("reap", host_pid=put)
         result = trace.stop_tracing()
     (zombie,) = result.report["zombies"]

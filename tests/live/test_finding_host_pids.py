@@ -19,6 +19,8 @@ from tests.support.waiting import wait_for
 from tests.support.workloads import workload, workload_files
 from tests.support.zomtrace_process import Result, Zomtrace
 
+pytestmark = pytest.mark.alone
+
 ZOMBIES = 307
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.at_rest import wait_at_rest
 from tests.support.require import require_program
-from tests.support.zomtrace_process import Result, Zomtrace, run_zomtrace
+from tests.support.zomtrace_process import Result, Zomtrace
 
 pytestmark = pytest.mark.live
 
@@ -88,12 +88,15 @@ int main(int argc, char **argv) {
 """
 
 
-def stopped(*argv: str | Path, after: float = 1.0, grace: float = 2.0, init: bool = False,
+def stopped(*argv: str | Path, grace: float = 2.0, init: bool = False,
             signal: str = "TERM") -> Result:  # fmt: skip
-    """Run something and stop it."""
+    """Run something, and stop it once it has started up: its handlers are there."""
     options = ["--init"] if init else []
-    return run_zomtrace("run", *options, "--stop-after", str(after), "--grace", str(grace),
-                        "--stop-signal", signal, "--", *argv)  # fmt: skip
+    with Zomtrace("run", *options, "--grace", str(grace), "--stop-signal", signal, "--",
+                  *argv) as trace:  # fmt: skip
+        trace.wait_event("exec")
+        wait_at_rest(trace.process.pid)
+        return trace.stop_tracing()
 
 
 def a_script(directory: Path, text: str, name: str = "entry") -> Path:
@@ -173,7 +176,7 @@ def test_signalled_and_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_helper_of_the_handler_did_not_have_to_be_signalled() -> None:
-    child = "sh -c 'trap \"sleep 1; exit 0\" TERM; while :; do sleep 0.1; done'"
+    child = "sh -c 'trap \"sleep 1; exit 0\" TERM; while :; do sleep 3 & wait $!; done'"
     result = stopped("sh", "-c", FORWARD.format(child=child), grace=10)
     assert result.codes == ["ZT108"]
     assert result.finding("ZT108")["host_pids"][0] == result.stop["init_host_pid"]
@@ -184,7 +187,7 @@ def test_a_resource_tracker_ignores_the_signal_and_ends_by_its_pipe(
     tmp_path: Path, init: bool
 ) -> None:
     (tmp_path / "serve.py").write_text(TRACKER)
-    result = stopped(PYTHON, tmp_path / "serve.py", after=2.0, grace=10, init=init)
+    result = stopped(PYTHON, tmp_path / "serve.py", grace=10, init=init)
     assert result.codes == []
     assert result.processes(ns_pid=3 if init else 2, cause="pidns_teardown") or init
 
@@ -236,12 +239,17 @@ def test_a_dying_process_whose_thread_cannot_go(tmp_path: Path) -> None:
     subprocess.run([compiler, "-static", "-pthread", "-o", program, source], check=True)
     with (
         frozen_file_system(tmp_path) as mount,
-        Zomtrace("run", "--init", "--stop-after", "1", "--grace", "2", "--", program,
-                 mount / "file") as trace,
-    ):  # fmt: skip
-        trace.wait_event("exit", comm="tini")
+        Zomtrace("run", "--init", "--grace", "2", "--", program, mount / "file") as trace,
+    ):
+        wait_at_rest(trace.process.pid, with_comm="stuck")
+        trace.interrupt().wait_event("exit", comm="tini")
         # The teardown hangs by now, and is read once it has for a second.
-        time.sleep(2.5)
+        trace.wait_line(
+            lambda line: (
+                line["kind"] == "observation" and line["values"].get("reading") == "holder"
+            ),
+            "a reading of who holds the teardown up",
+        )
         subprocess.run(["fsfreeze", "-u", mount], check=True)
         result = trace.finish()
     assert set(result.codes) == {"ZT103", "ZT107"}
@@ -256,8 +264,10 @@ def test_a_dying_process_whose_thread_cannot_go(tmp_path: Path) -> None:
 
 
 def test_while_a_stop_hangs_a_line_names_the_holder() -> None:
-    result = run_zomtrace("run", "--init", "--stop-after", "1", "--grace", "3", "--", PYTHON, "-c",
-                          DEAF, json_lines=False)  # fmt: skip
+    with Zomtrace("run", "--init", "--grace", "3", "--", PYTHON, "-c", DEAF,
+                  json_lines=False) as trace:  # fmt: skip
+        wait_at_rest(trace.process.pid, with_comm="python3")
+        result = trace.stop_tracing()
     lines = [line for line in result.stdout.decode().splitlines() if "held up" in line]
     assert len(lines) == 2
     assert all("python3 (pid 2, host " in line and "ignores SIGTERM" in line for line in lines)

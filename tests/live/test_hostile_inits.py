@@ -37,7 +37,10 @@ def init(host: PrivateHost) -> int:
     process = host.start_as_user(*unshare, sys.executable, "-c", _LEAVES_A_THREAD)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     (pid,) = wait_for(lambda: children.read_text().split(), "unshare forks")
-    assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    stat = Path(f"/proc/{pid}/stat")
+    wait_for(
+        lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z", "its main thread has exited"
+    )
     return int(pid)
 
 

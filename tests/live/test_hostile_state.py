@@ -92,8 +92,8 @@ def test_a_file_system_that_a_user_serves_is_not_entered(host: PrivateHost) -> N
         host.mount_silent_fuse(HOME / place)
     host.write_as_user(HOME / "runc/x/state.json", {"init_process_pid": 1, "config": {
         "labels": ["io.container.manager=libpod", f"bundle={HOME}/elsewhere/a/b/c"]}})  # fmt: skip
-    host.find("web", within_s=10)
-    assert "running: web (runc)" in host.find("other", status=69, within_s=10).stderr
+    host.find("web")
+    assert "running: web (runc)" in host.find("other", status=69).stderr
 
 
 def test_no_link_of_a_users_leads_into_a_file_system_that_they_serve(host: PrivateHost) -> None:
@@ -103,7 +103,7 @@ def test_no_link_of_a_users_leads_into_a_file_system_that_they_serve(host: Priva
         "mkdir served && for name in crun runc docker.sock; do ln -s served/a/b $name; done"
     )
     host.mount_silent_fuse(HOME / "served")
-    host.find("other", status=69, within_s=10)
+    host.find("other", status=69)
     host.zomtrace("doctor", status=None, json_lines=False)
 
 

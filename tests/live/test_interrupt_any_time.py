@@ -11,7 +11,7 @@ import pytest
 from tests.support.waiting import PATIENCE, wait_for
 from tests.support.zomtrace_process import Zomtrace, run_zomtrace
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 _MOMENTS_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """After signals are seen to. No wait for a state: any moment is one to be interrupted at."""

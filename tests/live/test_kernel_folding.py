@@ -14,7 +14,7 @@ from tracer.model.target import KernelFilter
 from tracer.procfs.clock import boot_now_ns
 from tracer.wire.layout import CONSTANTS
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 
 @pytest.mark.parametrize("allow_kprobes", [True, False], ids=["kprobes", "tracepoints"])

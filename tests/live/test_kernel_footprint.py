@@ -21,7 +21,7 @@ from tracer.kernel.pidfds import SOURCE as PIDFDS
 from tracer.kernel.source import BpfSource
 from tracer.model.target import KernelFilter
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 
 def test_a_quiet_target_costs_nothing_however_busy_the_host() -> None:

@@ -13,7 +13,7 @@ from tests.support.pidns_script import PidnsScript
 from tracer.model.target import KernelFilter
 from tracer.wire.header import CONSTANTS
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 FLOOD = """
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -35,7 +35,7 @@ def test_health_checks_that_time_out_are_reported_as_such(docker: Dockerd) -> No
         wait_for(
             lambda: sum(line["kind"] == "exit" and line["term_signal"] == "SIGKILL"
                         for line in trace.lines_so_far()) >= 2,
-            "two checks are killed", within_s=30,
+            "two checks are killed", within_s=60,
         )  # fmt: skip
         result = trace.stop_tracing()
     (found,) = [one for one in result.report["findings"] if one["code"] == "ZT106"]

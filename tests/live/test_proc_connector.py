@@ -11,7 +11,7 @@ from tests.support.exit_oracle import ExitOracle
 from tests.support.waiting import wait_for
 from tracer.kernel.netlink import ProcConnector
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 _CHILDREN = 997
 

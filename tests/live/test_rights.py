@@ -5,10 +5,14 @@ Judged by what the kernel allows, never by the user's number.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +59,15 @@ def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOMTRACE_CACHE", "")
 
 
+@cache
+def programs_of(uid: int) -> str:
+    """Where a user's compiled programs are kept: loading them takes the same rights."""
+    directory = tempfile.mkdtemp(prefix="zt-rights-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.chown(directory, uid, uid)
+    return directory
+
+
 @pytest.fixture
 def target(runc: Runc) -> RuncContainer:
     """root's container, with root's rights in it."""
@@ -66,6 +79,7 @@ def attempt(name: str, target: RuncContainer, *capabilities: str, uid: int = 432
     return run_zomtrace(
         *(values.get(word, word) for word in COMMANDS[name]),
         command=[*with_capabilities(*capabilities, uid=uid), *zomtrace_command()],
+        env=os.environ | {"ZOMTRACE_CACHE": programs_of(uid)},
         json_lines=False,
         status=None,
     )

@@ -50,7 +50,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=100,
         **options,  # type: ignore[call-overload]
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -154,7 +154,7 @@ def test_a_terminal_that_is_gone_is_69() -> None:
         assert "tracing" in process.stderr.readline()
         os.close(ours)
         try:
-            status = process.wait(30)
+            status = process.wait(60)
         finally:
             process.kill()
         said = process.stderr.read()

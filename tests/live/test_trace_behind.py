@@ -16,6 +16,8 @@ from tests.support.require import require, require_root
 from tests.support.waiting import wait_for
 from tests.support.zomtrace_process import Zomtrace
 
+pytestmark = pytest.mark.alone
+
 _SURVIVED_AFTER_S = 3
 DEAF = """
 signal.signal(signal.SIGTERM, lambda *_: say("told"))

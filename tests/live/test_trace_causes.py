@@ -82,7 +82,7 @@ def send(call: str, signo: int, pid: int) -> int:
     with subprocess.Popen(
         [workload("send"), call, str(int(signo)), str(pid)], stdout=subprocess.PIPE, text=True
     ) as sender:
-        assert sender.wait(10) == 0
+        assert sender.wait(60) == 0
     return sender.pid
 
 

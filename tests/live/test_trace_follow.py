@@ -23,7 +23,7 @@ pytestmark = pytest.mark.live
 
 def lives(trace: Zomtrace, count: int) -> None:
     """Wait until a number of runs of the container were found."""
-    wait_for(lambda: trace.stderr.count("is back") == count - 1, f"run {count}", within_s=20)
+    wait_for(lambda: trace.stderr.count("is back") == count - 1, f"run {count}", within_s=60)
 
 
 def test_docker_restart_is_two_stops_in_one_report(docker: Dockerd) -> None:

@@ -6,9 +6,13 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.noise import storm
 from tests.support.waiting import wait_for
 from tests.support.zomtrace_process import Zomtrace, zomtrace_command
+
+pytestmark = pytest.mark.alone
 
 ENOUGH_BYTES = 500_000
 """Some four thousand lives."""
@@ -24,12 +28,12 @@ def test_every_death_in_a_storm_is_reported_live_and_the_capture_says_the_same(
         "--detail", "1000000",
     )  # fmt: skip
     with Zomtrace(*options, json_lines=False) as trace:
-        trace.wait_stderr("press Ctrl-C to stop", within_s=30)
+        trace.wait_stderr("press Ctrl-C to stop", within_s=60)
         with storm() as storming:
-            wait_for(lambda: capture.stat().st_size > ENOUGH_BYTES, "a storm", within_s=40)
+            wait_for(lambda: capture.stat().st_size > ENOUGH_BYTES, "a storm", within_s=90)
             number = storming.end()
         trace.interrupt()
-        trace.finish(within_s=40)
+        trace.finish(within_s=90)
     report = json.loads(live.read_bytes())
     assert report["lost"] == {}
     killed = [

@@ -87,8 +87,8 @@ def test_names_on_a_terminal_are_escaped() -> None:
     os.close(ours)
     reader = threading.Thread(target=read)
     reader.start()
-    assert process.wait(30) == 0
-    reader.join(10)
+    assert process.wait(60) == 0
+    reader.join(60)
     os.close(terminal)
     shown.decode("utf-8", "strict")
     for payload in PAYLOADS:

@@ -123,7 +123,7 @@ def test_a_closed_pipe_ends_it_quietly_and_the_report_is_written(
             assert first
             runtime.cli("kill", container.id, "TERM")
             container.reap()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
             said = process.stderr.read().decode()
     assert "Traceback" not in said
     assert "Broken" not in said
@@ -145,7 +145,7 @@ def test_head_1_of_a_shell(runtime: Runc) -> None:
             assert json.loads(shell.stdout.readline())["kind"] == "attached"
             runtime.cli("kill", container.id, "TERM")
             container.reap()
-            status, said = shell.communicate(timeout=20)
+            status, said = shell.communicate(timeout=60)
     assert status == "0\n"
     assert "Traceback" not in said
 

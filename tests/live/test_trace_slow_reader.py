@@ -9,12 +9,16 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.exit_oracle import ExitOracle
 from tests.support.noise import storm
 from tests.support.require import require_root
 from tests.support.waiting import wait_for
 from tests.support.workloads import workload
 from tests.support.zomtrace_process import zomtrace_command
+
+pytestmark = pytest.mark.alone
 
 _MORE_THAN_THE_RING = 15_000
 """Lives, of five records each, where the ring takes 59,000 records."""
@@ -38,7 +42,7 @@ def test_a_report_waits_for_its_reader_when_the_trace_is_over(tmp_path: Path) ->
                     break
             poll = select.poll()
             poll.register(writing, select.POLLOUT)
-            wait_for(lambda: not poll.poll(0), "the report waits for its reader", within_s=30)
+            wait_for(lambda: not poll.poll(0), "the report waits for its reader", within_s=60)
             os.close(writing)
             lines = reader.read().splitlines()
             assert trace.wait() == 0

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.support.exit_oracle import ExitOracle
+from tests.support.waiting import wait_for
 from tests.support.workloads import workload
 from tests.support.zomtrace_process import Result, Zomtrace
+
+pytestmark = pytest.mark.alone
 
 
 def stormed(result: Result) -> int:
@@ -18,11 +23,11 @@ def stormed(result: Result) -> int:
 def test_every_process_of_a_storm_is_reported() -> None:
     with (
         ExitOracle() as oracle,
-        Zomtrace(
-            "run", "--stop-after", "0.5", "--grace", "60", "--", workload("storm"), "3"
-        ) as trace,
+        Zomtrace("run", "--grace", "60", "--", workload("storm"), "3") as trace,
     ):
-        result = trace.finish(within_s=60)
+        trace.wait_stderr("ready\n")
+        wait_for(lambda: len(oracle.exits) > 1_000, "some of a storm")
+        result = trace.interrupt().finish(within_s=90)
         told = oracle.statuses()
     number = stormed(result)
     assert number > 100
@@ -47,6 +52,6 @@ def test_a_storm_keeps_no_one_from_ending_the_trace() -> None:
     with Zomtrace("run", "--grace", "60", "--", workload("storm"), "31", json_lines=False) as trace:
         trace.wait_stderr("ready\n")
         trace.interrupt()
-        result = trace.finish(within_s=40)
+        result = trace.finish(within_s=90)
     assert "Traceback" not in result.stderr
     assert stormed(result) > 0

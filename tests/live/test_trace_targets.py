@@ -169,7 +169,7 @@ def _one_namespace_after_the_other(family: Path, live: int) -> tuple[int, int]:
         init = int(children)
         inum = pidns_of(init)
         os.kill(init, signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     return init, inum
 
 

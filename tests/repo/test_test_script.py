@@ -8,6 +8,10 @@ from tests.support.checkout import Checkout
 
 WITHOUT_ROOT = "tests/unit tests/repo tests/replay tests/model tests/fuzz"
 IN_PARALLEL = f"python -m pytest -n auto --dist loadfile {WITHOUT_ROOT}"
+LIVE = [
+    "python -m pytest -n 0 --dist loadfile -m not alone tests/live tests/bench",
+    "python -m pytest -m alone tests/live tests/bench",
+]
 
 
 def test_all_lints_and_the_tests_run_though_the_first_lint_fails(ready: Checkout) -> None:
@@ -46,7 +50,7 @@ def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
     ready.tool("python", status=1)
     done = ready.run("test")
     assert done.returncode == 1
-    assert done.stderr == "test: failed: unit tests, live tests\n"
+    assert done.stderr == "test: failed: unit tests, live tests, live tests that run alone\n"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
          ["setup --test", "python -m pytest tests/live tests/bench -k oom"]),
         (["--kernel"], ["setup --test --kernel", "kernel-matrix "]),
         (["--unit", "--live"],
-         ["setup --test", IN_PARALLEL, "python -m pytest tests/live tests/bench"]),
+         ["setup --test", IN_PARALLEL, *LIVE]),
         (["tests/unit/test_a.py::test_b"],
          ["setup --test", "python -m pytest tests/unit/test_a.py::test_b"]),
     ],
@@ -117,4 +121,6 @@ def test_live_tests_may_not_skip_unless_allowed(
         monkeypatch.delenv("ZOMTRACE_REQUIRE", raising=False)
     else:
         monkeypatch.setenv("ZOMTRACE_REQUIRE", given)
-    assert ready.run("test", *arguments).stdout == f"require={expected}\ntest: passed\n"
+    *required, verdict = ready.run("test", *arguments).stdout.splitlines()
+    assert set(required) == {f"require={expected}"}
+    assert verdict == "test: passed"

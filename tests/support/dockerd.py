@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class Dockerd:
         self._start_dockerd()
         self.import_image(IMAGE)
 
-    def cli(self, *args: str | Path, check: bool = True, within_s: float = 60) -> str:
+    def cli(self, *args: str | Path, check: bool = True, within_s: float = 100) -> str:
         """Run ``docker ARGS`` against this engine and return its stripped stdout."""
         done = subprocess.run(
             [self._docker, *args],
@@ -135,7 +135,7 @@ class Dockerd:
             ],
         )  # fmt: skip
         self._wait_for_socket("dockerd", self.socket)
-        wait_for(lambda: self._alive("dockerd") and self._pings(), "dockerd answers", within_s=30)
+        wait_for(lambda: self._alive("dockerd") and self._pings(), "dockerd answers", within_s=60)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -155,7 +155,7 @@ class Dockerd:
         done = subprocess.run(
             ["nsenter", f"--mount=/proc/{self._processes[0].pid}/ns/mnt",
              "ctr", "--address", self.containerd_socket, *args],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
         if done.returncode:
             raise AssertionError(f"ctr {' '.join(map(str, args))}: {done.stderr.strip()}")
@@ -205,7 +205,9 @@ class Dockerd:
             remove_cgroups(self.root.name)
             shutil.rmtree(self.root)
             if self._made_etc_docker:
-                _ETC_DOCKER.rmdir()
+                # Another session's engine may be about to use it.
+                with suppress(OSError):
+                    _ETC_DOCKER.rmdir()
 
     def _spawn(self, name: str, command: Sequence[str | Path]) -> None:
         # pdeathsig: a test session that is killed must not leave an engine.
@@ -226,12 +228,12 @@ class Dockerd:
         wait_for(
             lambda: self._alive(name) and path.exists() and _connects(path),
             f"{name} listens on {path}",
-            within_s=30,
+            within_s=60,
         )
 
     def _pings(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
+            client.settimeout(20)
             try:
                 client.connect(str(self.socket))
                 client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
@@ -274,7 +276,7 @@ def _connects(path: Path) -> bool:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(20)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -49,7 +49,7 @@ class ExitOracle:
         """Map host pid -> raw wait status; the latest where a pid was reused."""
         return {event.host_pid: event.status.raw for event in list(self.exits)}
 
-    def wait_for_exit(self, host_pid: int, *, within_s: float = 10.0) -> ConnectorExit:
+    def wait_for_exit(self, host_pid: int, *, within_s: float = 60.0) -> ConnectorExit:
         """Wait until a process has exited, and return its (first) exit."""
         return wait_for(
             lambda: next((one for one in list(self.exits) if one.host_pid == host_pid), None),

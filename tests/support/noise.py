@@ -22,7 +22,7 @@ class Storm:
     def end(self) -> int:
         """End it; how many processes there were."""
         self._process.terminate()
-        output, _ = self._process.communicate(timeout=20)
+        output, _ = self._process.communicate(timeout=60)
         return int(output.split()[1])
 
     def close(self) -> None:

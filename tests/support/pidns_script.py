@@ -70,7 +70,7 @@ class PidnsScript:
         self._process.stdin.write(f"{line}\n".encode())
         self._process.stdin.flush()
 
-    def listen(self, within_s: float = 20.0) -> str:
+    def listen(self, within_s: float = 60.0) -> str:
         """Return the next line that was said."""
         assert self._process.stdout is not None
         within_s *= PATIENCE
@@ -86,6 +86,6 @@ class PidnsScript:
         line, _, self._pending = self._pending.partition(b"\n")
         return line.decode()
 
-    def wait(self, within_s: float = 20.0) -> int:
+    def wait(self, within_s: float = 60.0) -> int:
         """Wait for the end of the namespace; the exit status of unshare."""
         return self._process.wait(within_s)

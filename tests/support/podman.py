@@ -39,7 +39,7 @@ class Podman:
     def cli(self, *args: str, data: bytes | None = None) -> str:
         """Run podman and return its stripped stdout."""
         done = subprocess.run(
-            [*self._command, *args], input=data, capture_output=True, timeout=60, check=False
+            [*self._command, *args], input=data, capture_output=True, timeout=100, check=False
         )
         if done.returncode:
             raise AssertionError(f"podman {' '.join(args)}: {done.stderr.decode().strip()}")

@@ -163,7 +163,7 @@ class Runc:
     def cli(self, *args: str, check: bool = True) -> str:
         """Run ``runc --root ROOT ARGS`` and return its stripped stdout."""
         done = subprocess.run(
-            [*self.command, *args], capture_output=True, text=True, timeout=60, check=False
+            [*self.command, *args], capture_output=True, text=True, timeout=100, check=False
         )
         if check and done.returncode:
             raise AssertionError(f"{self.program.name} {' '.join(args)}: {done.stderr.strip()}")

@@ -135,7 +135,7 @@ def play(
                 wait_for(
                     lambda: truth.is_ready or trace.process.poll() is not None,
                     f"{name} is ready",
-                    within_s=30,
+                    within_s=60,
                 )
                 trace.interrupt(signal.SIGTERM)
             result = trace.finish()

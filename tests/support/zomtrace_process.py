@@ -224,7 +224,7 @@ class Zomtrace:
             return next(when for when, raw in self._arrived if json.loads(raw) == line)
 
     def wait_line(
-        self, wanted: Callable[[Json], bool], what: str, *, within_s: float = 15.0
+        self, wanted: Callable[[Json], bool], what: str, *, within_s: float = 60.0
     ) -> Json:
         """Wait for the first JSON line that is wanted."""
         deadline = time.monotonic() + within_s * PATIENCE
@@ -244,7 +244,7 @@ class Zomtrace:
                     )
                 self._changed.wait(min(left, 0.2))
 
-    def wait_event(self, kind: str, *, within_s: float = 15.0, **fields: Any) -> Json:
+    def wait_event(self, kind: str, *, within_s: float = 60.0, **fields: Any) -> Json:
         """Wait for the first event of a kind with these values."""
         return self.wait_line(
             lambda line: (
@@ -254,13 +254,13 @@ class Zomtrace:
             within_s=within_s,
         )
 
-    def wait_attached(self, *, within_s: float = 30.0) -> Self:
+    def wait_attached(self, *, within_s: float = 60.0) -> Self:
         """Wait for the ``attached`` line: what happens from now on is seen."""
         if self._json_lines:
             self.wait_event("attached", within_s=within_s)
         return self
 
-    def wait_stderr(self, text: str, *, within_s: float = 15.0) -> None:
+    def wait_stderr(self, text: str, *, within_s: float = 60.0) -> None:
         """Wait until stderr holds a text."""
         deadline = time.monotonic() + within_s * PATIENCE
         with self._changed:
@@ -274,7 +274,7 @@ class Zomtrace:
         self.process.send_signal(signo)
         return self
 
-    def finish(self, *, status: int | None = 0, within_s: float = 30.0) -> Result:
+    def finish(self, *, status: int | None = 0, within_s: float = 60.0) -> Result:
         """Wait until it ends by itself, and take what it said.
 
         Args:
@@ -294,7 +294,9 @@ class Zomtrace:
         assert status is None or got == status, f"status {got}: {self.stderr}"
         lines = []
         if self._json_lines:
-            lines = [json.loads(line) for line in stdout.decode("utf-8").splitlines()]
+            # Who is interrupted twice ends in the midst of a line, if it was writing one.
+            whole = stdout if self._holds_contract else stdout[: stdout.rfind(b"\n") + 1]
+            lines = [json.loads(line) for line in whole.decode("utf-8").splitlines()]
         result = Result(got, lines, self.stderr, stdout)
         if self._holds_contract and lines:
             check_contract(result)
@@ -321,7 +323,7 @@ class Zomtrace:
 
 
 def run_zomtrace(
-    *args: str | Path, status: int | None = 0, within_s: float = 30.0, **options: Any
+    *args: str | Path, status: int | None = 0, within_s: float = 60.0, **options: Any
 ) -> Result:
     """Run zomtrace until it ends by itself."""
     with Zomtrace(*args, **options) as trace:

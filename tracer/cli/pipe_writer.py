@@ -44,7 +44,7 @@ class PipeWriter(Stdout):
             ReaderGoneError: The reader is gone.
             StdoutError: It cannot be written to.
         """
-        while self.failure is None:
+        while self.failure is None and not self._is_cut:
             self._while_waiting()
             if self._poll.poll(_LOOK_MS):
                 break

@@ -34,6 +34,7 @@ class Stdout(io.RawIOBase):
         self._stream = stream
         self._fd = stream.fileno()
         self.failure: StdoutError | ReaderGoneError | None = None
+        self._is_cut = False
 
     def fileno(self) -> int:
         """The descriptor."""
@@ -57,12 +58,16 @@ class Stdout(io.RawIOBase):
         return self._put(memoryview(data))
 
     def _put(self, data: memoryview) -> int:
-        while self.failure is None:
+        while self.failure is None and not self._is_cut:
             try:
                 return os.write(self._fd, data)
             except BlockingIOError:
                 # A process that shares it with us has made it so.
                 select.select((), (self._fd,), ())
+            except KeyboardInterrupt:
+                # It may have gone out: the buffer, which does not know, would repeat it.
+                self._is_cut = True
+                raise
             except OSError as error:
                 self.failure = _stdout_failure(error)
                 raise self.failure from error

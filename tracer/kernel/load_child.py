@@ -12,6 +12,7 @@ clang and the verifier say.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import platform
@@ -158,8 +159,12 @@ def load(options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         try:
             function = module.load_func(candidate.program, _PROGRAM_TYPES[candidate.attach])
         except Exception as error:  # noqa: BLE001  BCC raises nothing narrower
-            refused[candidate.program] = os.strerror(ctypes.get_errno()) or str(error)
+            code = ctypes.get_errno()
+            refused[candidate.program] = os.strerror(code) or str(error)
             logs[candidate.program] = [log_start, os.lseek(2, 0, os.SEEK_CUR)]
+            if code == errno.EMFILE:
+                # Nor is there room for another, and BCC tries each for a second.
+                break
             continue
         programs[candidate.program] = len(fds)
         fds.append(function.fd)

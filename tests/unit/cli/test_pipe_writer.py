@@ -105,3 +105,26 @@ def test_a_file_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(sys, "stdout", stream)
             put_pipe_writer_on_stdout(lambda: None)
             assert sys.stdout is stream
+
+
+def test_who_is_interrupted_as_a_line_went_out_does_not_write_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, is_interrupted = os.write, [True]
+
+    def write_and_be_interrupted(fd: int, data: bytes) -> int:
+        count = write(fd, data)
+        if is_interrupted.pop():
+            raise KeyboardInterrupt
+        return count
+
+    with stdout_as_a_pipe() as reading:
+        put_pipe_writer_on_stdout(lambda: None)
+        sys.stdout.write("one\n")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", write_and_be_interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                sys.stdout.flush()
+        sys.stdout.write("two\n")
+        sys.stdout.flush()
+        assert read(reading) == b"one\n"

@@ -111,7 +111,7 @@ def test_any_listing_gives_containers_or_an_engine_that_does_not_answer(
     said["body"] = body
     listed = []
     with contextlib.suppress(EngineUnreachableError):
-        listed = DockerEngine(engine, within_s=20).list_containers()
+        listed = DockerEngine(engine, within_s=60).list_containers()
         for found in listed:
             assert isinstance(found.id, str)
             assert all(isinstance(name, str) for name in found.names)
@@ -127,7 +127,7 @@ def test_anything_reported_of_one_container_fits_or_is_refused(
     said["body"] = body
     found = None
     with contextlib.suppress(EngineUnreachableError, TargetNotFoundError):
-        found = DockerEngine(engine, within_s=20).inspect(WEB_ID, within_s=20)
+        found = DockerEngine(engine, within_s=60).inspect(WEB_ID, within_s=60)
         assert found.id == WEB_ID
         assert found.init_host_pid is None or 0 < found.init_host_pid < 1 << 31
         assert found.stop_signo is None or 1 <= found.stop_signo <= 64
@@ -147,7 +147,7 @@ def test_any_event_is_of_the_container_and_the_time_asked_for_or_none(
     ]
     said["body"] = b"\n".join(json.dumps(event).encode() for event in timed)
     since_unix_ns = now_unix_ns - 10**9
-    told, failures = read_engine_events([_container(engine)], since_unix_ns, within_s=20)
+    told, failures = read_engine_events([_container(engine)], since_unix_ns, within_s=60)
     assert len(failures) <= 1
     for event in told:
         assert event["container_id"] == WEB_ID
@@ -171,7 +171,7 @@ def test_events_of_others_and_of_other_times_are_left_out(
             ("kill", "another", now_unix_ns),
         )
     )
-    told, failures = read_engine_events([_container(engine)], now_unix_ns - 10**9, within_s=20)
+    told, failures = read_engine_events([_container(engine)], now_unix_ns - 10**9, within_s=60)
     assert failures == []
     assert [(one["action"], one["time_unix_ns"]) for one in told] == [("kill", now_unix_ns)]
 

@@ -261,7 +261,7 @@ def fifo(tmp_path: Path) -> Iterator[tuple[Path, list[bytes]]]:
     reader = threading.Thread(target=lambda: got.append(path.read_bytes()))
     reader.start()
     yield path, got
-    reader.join(30)
+    reader.join(60)
 
 
 def test_a_fifo_of_ones_own_is_written(fifo: tuple[Path, list[bytes]]) -> None:
@@ -270,7 +270,7 @@ def test_a_fifo_of_ones_own_is_written(fifo: tuple[Path, list[bytes]]) -> None:
     assert done.returncode == 0, done.stderr
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(30)
+            thread.join(60)
     assert got[0].startswith(b"{")
     assert stat.S_ISFIFO(path.lstat().st_mode)
 

@@ -31,6 +31,6 @@ def test_a_container_for_which_there_is_no_room_does_not_end_the_trace() -> None
     trace, notices = FullTrace(), list[str]()
     with Following((web,), lambda gone: gone, notices.append) as following:
         following.serve(cast(Trace, trace))
-        assert select.select([trace.fd], [], [], 5)[0]
+        assert select.select([trace.fd], [], [], 60)[0]
         trace.on_ready()
     assert notices == ["web is back, but not traced: BPF map zt_pidns cannot be written: too big"]

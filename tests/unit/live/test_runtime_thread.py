@@ -47,7 +47,7 @@ def test_what_a_search_finds_is_handled_in_the_loop() -> None:
     search.start(cast("Trace", loop), on_found)
     assert not loop.turn(0.05)
     search.wake()
-    assert loop.turn(10.0)
+    assert loop.turn(60.0)
     search.close()
     assert (found, threads) == ([wanted], [threading.main_thread()])
 
@@ -64,7 +64,7 @@ def test_a_runtime_that_does_not_answer_does_not_delay_the_end() -> None:
     loop = Loop()
     search.start(cast("Trace", loop), lambda _: None)
     search.wake()
-    assert asked.wait(10.0)
+    assert asked.wait(60.0)
     search.close()
     assert search.is_over
     # Its descriptor stays open, so that no other file gets what it writes.
@@ -91,7 +91,7 @@ def test_a_wait_within_a_search_ends_with_the_trace() -> None:
     loop = Loop()
     search.start(cast("Trace", loop), lambda _: None)
     search.wake()
-    assert began.wait(10.0)
+    assert began.wait(60.0)
     search.close()
-    search._thread.join(10.0)
+    search._thread.join(60.0)
     assert results == [True]
