@@ -35,7 +35,7 @@ from tracer.model.claims.claim import Certainty
 from tracer.model.claims.hold import Hold, HoldReason
 from tracer.model.events import Event, LossEvent, ObservationEvent
 from tracer.model.identity import ProcessKey
-from tracer.model.signals import Disposition
+from tracer.model.signals import Disposition, SignalResult
 
 T = BEGIN + 1000
 KILLED = T + 2000
@@ -174,6 +174,26 @@ def test_who_cannot_run(thread: dict[str, Any], values: dict[str, Any], reason: 
     if thread["state"] == "D" and reason is not HoldReason.FROZEN:
         assert hold.thread is not None
         assert (hold.thread.host_tid, hold.thread.wchan) == (777, "down_read")
+
+
+FROZEN: dict[str, Any] = {"is_frozen": True, "freezer": "v2"}
+DYING: dict[str, Any] = {"threads": [D_THREAD | {"is_killed": True}]}
+
+
+@pytest.mark.parametrize(("sent", "values", "reason"), [
+    (IGNORED, FROZEN, HoldReason.IGNORED),
+    (IGNORED, {"state": "T"}, HoldReason.IGNORED),
+    ({"result": SignalResult.IGNORED, "disposition": Disposition.DEFAULT}, FROZEN, HoldReason.DROPPED),
+    (IGNORED, DYING, HoldReason.DYING),
+    (CAUGHT, FROZEN, HoldReason.FROZEN),
+])  # fmt: skip
+def test_who_is_paused_and_would_not_have_heeded_the_signal_is_not_to_be_resumed(
+    sent: dict[str, Any], values: dict[str, Any], reason: HoldReason
+) -> None:
+    events = (a_signal(T, **sent), a_reading(INIT, **values))
+    assert the_hold(*events) == (INIT, reason)
+    advice = finding(report_of(*escalation(*events)), "ZT103").advice
+    assert ("Resume" in advice) is (reason is HoldReason.FROZEN)
 
 
 def test_a_reading_from_before_the_stop_says_nothing_of_it() -> None:

@@ -111,9 +111,11 @@ class _Walk:
         """Find who holds a process up: itself, or those that it waits for."""
         reading = self._reading(state)
         seen = state.signalled_since(self._stop.begin_ns)
-        found = _cannot_run(
-            state, reading, self._moment_ns, was_stopped=self._was_stopped(state)
-        ) or _takes_no_notice(seen)
+        found = _cannot_run(state, reading, self._moment_ns, was_stopped=self._was_stopped(state))
+        if found is None or found.reason is not HoldReason.DYING:
+            # A signal that is dropped or ignored is gone at once: nor would it have mattered
+            # had the process been able to run.
+            found = _takes_no_notice(seen) or found
         if found is None:
             below, certainty = self._waited_for(state, reading, seen)
             if below and state.key not in waiters:
