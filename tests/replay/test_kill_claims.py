@@ -274,3 +274,42 @@ def test_a_release_after_inits_exit_needs_no_signal_to_be_a_teardown() -> None:
         a_notice(T + 1, 101, signo=CHLD), a_reap(T + 2, 101, by=INIT), an_exit(T + 3, INIT),
     )  # fmt: skip
     assert process(before, 101).reap_kind is ReapKind.PARENT
+
+
+def raised_by_itself(at: float, signo: int = TERM) -> Event:
+    """PID 1 sends a signal to itself, with the default action restored."""
+    itself = an_actor(INIT)
+    return a_signal(
+        at, INIT, signo, INIT, actor=itself, actor_is_self=True,
+        disposition=Disposition.DEFAULT, result=SignalResult.IGNORED,
+    )  # fmt: skip
+
+
+def test_a_handled_signal_that_pid_1_then_sends_itself_says_nothing_of_its_handler() -> None:
+    asked = a_signal(T, disposition=Disposition.CAUGHT)
+    report = report_of(asked, raised_by_itself(T + 300), an_exit(T + 301, INIT, code=1))
+    found = finding(report, "ZT110")
+    assert found.severity is Severity.INFO
+    assert found.title == "app, as PID 1, could not end itself with SIGTERM"
+    assert "exited with code 1" in found.detail
+    assert "no handler" not in found.detail
+    assert "could not end itself" not in report.headline
+    assert any("cannot end itself with a signal" in entry.text for entry in report.timeline)
+
+
+def test_who_kept_running_after_sending_itself_a_signal_is_a_warning() -> None:
+    asked = a_signal(T, disposition=Disposition.CAUGHT)
+    killed = a_signal(T + 10_000, INIT, KILL), an_exit(T + 10_001, INIT, signo=KILL)
+    found = finding(report_of(asked, raised_by_itself(T + 300), *killed), "ZT110")
+    assert found.severity is Severity.WARNING
+    assert found.detail.endswith("It kept running.")
+    assert "instead of sending the signal to itself" in found.advice
+
+
+def test_a_signal_that_pid_1_sends_itself_unasked_was_not_handled_before() -> None:
+    found = finding(report_of(raised_by_itself(T, 6)), "ZT110")
+    assert found.severity is Severity.WARNING
+    assert "abort()" in found.detail
+    asked_for_another = a_signal(T, disposition=Disposition.CAUGHT)
+    found = finding(report_of(asked_for_another, raised_by_itself(T + 1, 10)), "ZT110")
+    assert "app has no handler" in found.title
