@@ -182,6 +182,9 @@ def test_health_checks_killed_at_their_timeout_are_reported_with_their_times() -
     assert claim(*events).wish is Wish.EXEC_ENDED
     failed = docker(T + 10, "health_status", detail="unhealthy")
     assert claim(failed, *events).wish is Wish.HEALTH_CHECK
+    told = [entry for entry in report_of(failed, *events).timeline if "died of" in entry.text]
+    assert [entry.boot_ns // MS for entry in told] == [T + 1, T + 2001, T + 4001]
+    assert "a health check that timed out" in told[0].text
     found = finding(report_of(*events), "ZT106")
     assert "each injected (exec, health check) 1.0 s earlier, 3 times within 4.0 s." in found.detail
     assert "docker kill" not in found.advice
