@@ -95,6 +95,19 @@ def test_an_init_that_forwards_and_waits_is_held_up_by_the_one_that_ignores_the_
     assert "A longer grace period does not help: worker ignores SIGTERM" in blame.advice
 
 
+def test_the_report_has_who_held_a_stop_up() -> None:
+    events = (
+        a_seed(101), a_signal(T, **BLOCKED), a_signal(T + 1, 101, TERM, INIT, **IGNORED),
+        a_reading(INIT, syscall="wait4", exe="tini"), a_reading(101),
+    )  # fmt: skip
+    (holder,) = report_of(*escalation(*events)).stops[0].holders
+    assert (holder.host_pid, holder.reason, holder.why, holder.waiter_host_pids) == (
+        101, HoldReason.IGNORED, "ignores SIGTERM", (INIT,),
+    )  # fmt: skip
+    ended_at_once = report_of(a_signal(T), *init_end(T + 1, code=0))
+    assert ended_at_once.stops[0].holders == ()
+
+
 def test_an_init_that_ignores_the_signal_is_not_held_up_by_its_child() -> None:
     assert the_hold(
         a_seed(101), a_signal(T, **IGNORED), a_reading(INIT, syscall="wait4")
@@ -126,7 +139,7 @@ def test_a_handler_that_starts_helpers_again_and_again_goes_on_by_itself() -> No
 def test_who_started_others_since_the_signal_waits_for_those() -> None:
     began = [a_fork(T + at, 200 + at, parent=INIT) for at in (100, 300)]
     loop = a_reading(INIT, syscall="wait4", exe="dash")
-    events = (a_seed(101), a_signal(T, **CAUGHT), *began, loop)
+    events: tuple[Event, ...] = (a_seed(101), a_signal(T, **CAUGHT), *began, loop)
     assert the_hold(*events) == (INIT, HoldReason.WENT_ON)
     # It had passed the signal on: that one is waited for, too.
     told = a_signal(T + 1, 101, TERM, INIT, **CAUGHT)
