@@ -38,7 +38,7 @@ from tracer.diagnose.deaths import claim_death, claim_dropped
 from tracer.model.claims.death import DeathClaim, Relation, Wish
 from tracer.model.events import EndEvent, Event, ObservationEvent
 from tracer.model.signals import Disposition, SignalResult
-from tracer.model.verdicts import Cause, ReapKind, Severity
+from tracer.model.verdicts import Cause, ReapKind, Severity, StopSignalDisposition
 
 T = BEGIN + 5000
 IGNORES: dict[str, Any] = {
@@ -188,6 +188,25 @@ def test_health_checks_killed_at_their_timeout_are_reported_with_their_times() -
     found = finding(report_of(*events), "ZT106")
     assert "each injected (exec, health check) 1.0 s earlier, 3 times within 4.0 s." in found.detail
     assert "docker kill" not in found.advice
+
+
+def test_a_runtimes_kill_that_the_engine_calls_a_stop_is_no_forced_kill() -> None:
+    killed = a_signal(T + 70_000, INIT, KILL, RUNC), an_exit(T + 70_001, INIT, signo=KILL)
+    asked = docker(T + 70_001, "kill", signal="SIGKILL")
+    reported = docker(T + 70_030, "stop")
+    late: dict[str, Any] = {"until": T + 80_000}
+    report = report_of(*killed, asked, reported, **late)
+    assert report.stops[0].stop_signal_disposition is StopSignalDisposition.UNKNOWN
+    found = finding(report, "ZT106")
+    assert found.title == "runc killed app with SIGKILL in a stop"
+    assert "a forced kill" not in found.detail
+    assert "docker kill" not in found.advice
+    assert not found.complete
+    # The engine's word of an earlier stop is another stop's.
+    before = docker(T + 69_900, "stop")
+    found = finding(report_of(*killed, asked, before, **late), "ZT106")
+    assert "a forced kill, not a stop" in found.detail
+    assert "docker kill" in found.advice
 
 
 def test_a_runtimes_name_inside_the_container_is_no_runtime() -> None:

@@ -37,6 +37,8 @@ class Wish(StrEnum):
     """Of the user of a runtime's client that is in the sender's chain."""
     ENGINE = "engine"
     """Of a client of the engine, which reported the request."""
+    STOP = "stop"
+    """Of the engine, which reported a stop: the grace of one whose signal was not seen."""
     SHIM_EXITED = "shim_exited"
     """No one's: containerd cleaned up after the container's shim had exited."""
     EXEC_ENDED = "exec_ended"
