@@ -75,11 +75,11 @@ def test_the_end_of_a_stop_that_began_before_the_trace_is_no_forced_kill(docker:
     script = "trap ': > /asked' TERM; while :; do sleep 0.1; done"
     container = docker.run("--name", "web", IMAGE, "sh", "-c", script)
     root = Path(f"/proc/{docker.pid(container)}/root")
-    stopping = docker.popen("stop", "-t", "20", "web")
-    wait_for((root / "asked").exists, "it was sent the stop signal")
-    with tracing(docker, "-c", "web") as trace:
-        result = trace.finish()
-    assert stopping.wait(60) == 0
+    with docker.popen("stop", "-t", "20", "web") as stopping:
+        wait_for((root / "asked").exists, "it was sent the stop signal")
+        with tracing(docker, "-c", "web") as trace:
+            result = trace.finish()
+        assert stopping.wait(60) == 0
     found = result.finding("ZT106")
     assert found["title"].endswith("in a stop")
     assert "forced kill" not in found["detail"]
