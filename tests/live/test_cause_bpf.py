@@ -32,3 +32,4 @@ def test_a_kill_by_a_bpf_program_is_no_cpu_time_limit() -> None:
         "term_signal": "SIGKILL", "cause": "unknown", "sender_host_pid": None,
         "trigger_host_pid": process["host_pid"],
     }  # fmt: skip
+    assert "died of SIGKILL, which the kernel raised for no reason" in result.report["headline"]

@@ -121,6 +121,11 @@ def test_an_init_is_not_blamed_for_a_child_that_ignores_the_signal() -> None:
     assert f"python3 (pid 2, host {deaf}): it was sent SIGTERM by" in blame["detail"]
     assert "and ignores it" in blame["detail"]
     assert "A longer grace period does not help" in blame["advice"]
+    (holder,) = result.stop["holders"]
+    assert (holder["host_pid"], holder["reason"], holder["why"]) == (
+        deaf, "ignored", "ignores SIGTERM",
+    )  # fmt: skip
+    assert holder["waiter_host_pids"] == [result.stop["init_host_pid"]]
 
 
 @pytest.mark.parametrize("init", [False, True])

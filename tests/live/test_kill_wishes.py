@@ -69,3 +69,19 @@ def test_ctrl_c_without_a_handler_in_pid_1_is_reported(docker: Dockerd) -> None:
     assert "SIGINT (Ctrl-C) to PID 1 had no effect" in found["title"]
     assert "sent by its terminal (Ctrl-C) to sleep" in found["detail"]
     assert ", 2 times within " in found["detail"]
+
+
+def test_the_end_of_a_stop_that_began_before_the_trace_is_no_forced_kill(docker: Dockerd) -> None:
+    script = "trap ': > /asked' TERM; while :; do sleep 0.1; done"
+    container = docker.run("--name", "web", IMAGE, "sh", "-c", script)
+    root = Path(f"/proc/{docker.pid(container)}/root")
+    with docker.popen("stop", "-t", "20", "web") as stopping:
+        wait_for((root / "asked").exists, "it was sent the stop signal")
+        with tracing(docker, "-c", "web") as trace:
+            result = trace.finish()
+        assert stopping.wait(60) == 0
+    found = result.finding("ZT106")
+    assert found["title"].endswith("in a stop")
+    assert "forced kill" not in found["detail"]
+    assert "docker kill" not in found["advice"]
+    assert result.stop["stop_signal_disposition"] == "unknown"

@@ -35,7 +35,7 @@ from tracer.model.claims.claim import Certainty
 from tracer.model.claims.hold import Hold, HoldReason
 from tracer.model.events import Event, LossEvent, ObservationEvent
 from tracer.model.identity import ProcessKey
-from tracer.model.signals import Disposition
+from tracer.model.signals import Disposition, SignalResult
 
 T = BEGIN + 1000
 KILLED = T + 2000
@@ -95,6 +95,19 @@ def test_an_init_that_forwards_and_waits_is_held_up_by_the_one_that_ignores_the_
     assert "A longer grace period does not help: worker ignores SIGTERM" in blame.advice
 
 
+def test_the_report_has_who_held_a_stop_up() -> None:
+    events = (
+        a_seed(101), a_signal(T, **BLOCKED), a_signal(T + 1, 101, TERM, INIT, **IGNORED),
+        a_reading(INIT, syscall="wait4", exe="tini"), a_reading(101),
+    )  # fmt: skip
+    (holder,) = report_of(*escalation(*events)).stops[0].holders
+    assert (holder.host_pid, holder.reason, holder.why, holder.waiter_host_pids) == (
+        101, HoldReason.IGNORED, "ignores SIGTERM", (INIT,),
+    )  # fmt: skip
+    ended_at_once = report_of(a_signal(T), *init_end(T + 1, code=0))
+    assert ended_at_once.stops[0].holders == ()
+
+
 def test_an_init_that_ignores_the_signal_is_not_held_up_by_its_child() -> None:
     assert the_hold(
         a_seed(101), a_signal(T, **IGNORED), a_reading(INIT, syscall="wait4")
@@ -121,6 +134,16 @@ def test_a_handler_that_starts_helpers_again_and_again_goes_on_by_itself() -> No
     assert the_hold(a_signal(T, **CAUGHT), *began, loop) == (INIT, HoldReason.WENT_ON)
     # With one helper it may well be the handler at work.
     assert the_hold(a_signal(T, **CAUGHT), began[0], loop) == (INIT, HoldReason.HANDLING)
+
+
+def test_who_started_others_since_the_signal_waits_for_those() -> None:
+    began = [a_fork(T + at, 200 + at, parent=INIT) for at in (100, 300)]
+    loop = a_reading(INIT, syscall="wait4", exe="dash")
+    events: tuple[Event, ...] = (a_seed(101), a_signal(T, **CAUGHT), *began, loop)
+    assert the_hold(*events) == (INIT, HoldReason.WENT_ON)
+    # It had passed the signal on: that one is waited for, too.
+    told = a_signal(T + 1, 101, TERM, INIT, **CAUGHT)
+    assert the_hold(*events, told) == (101, HoldReason.HANDLING)
 
 
 @pytest.mark.parametrize(("waits", "held_by"), [("wait4", 101), ("read", INIT)])
@@ -174,6 +197,29 @@ def test_who_cannot_run(thread: dict[str, Any], values: dict[str, Any], reason: 
     if thread["state"] == "D" and reason is not HoldReason.FROZEN:
         assert hold.thread is not None
         assert (hold.thread.host_tid, hold.thread.wchan) == (777, "down_read")
+
+
+UNHANDLED: dict[str, Any] = {
+    "result": SignalResult.IGNORED, "disposition": Disposition.DEFAULT
+}  # fmt: skip
+FROZEN: dict[str, Any] = {"is_frozen": True, "freezer": "v2"}
+DYING: dict[str, Any] = {"threads": [D_THREAD | {"is_killed": True}]}
+
+
+@pytest.mark.parametrize(("sent", "values", "reason"), [
+    (IGNORED, FROZEN, HoldReason.IGNORED),
+    (IGNORED, {"state": "T"}, HoldReason.IGNORED),
+    (UNHANDLED, FROZEN, HoldReason.DROPPED),
+    (IGNORED, DYING, HoldReason.DYING),
+    (CAUGHT, FROZEN, HoldReason.FROZEN),
+])  # fmt: skip
+def test_who_is_paused_and_would_not_have_heeded_the_signal_is_not_to_be_resumed(
+    sent: dict[str, Any], values: dict[str, Any], reason: HoldReason
+) -> None:
+    events = (a_signal(T, **sent), a_reading(INIT, **values))
+    assert the_hold(*events) == (INIT, reason)
+    advice = finding(report_of(*escalation(*events)), "ZT103").advice
+    assert ("Resume" in advice) is (reason is HoldReason.FROZEN)
 
 
 def test_a_reading_from_before_the_stop_says_nothing_of_it() -> None:
@@ -312,3 +358,37 @@ def test_a_thread_dump_is_no_stop_after_all() -> None:
     )  # fmt: skip
     (stop,) = report.stops
     assert (stop.stop_signal, stop.duration_ns) == ("SIGTERM", 4 * MS)
+
+
+def cut_off_by_a_shell(sh: dict[str, Any], worker: dict[str, Any]) -> str:
+    """The advice where shell 102 between tini and worker 101 ended, and the worker was told."""
+    report = report_of(
+        a_seed(102, process=a_process(102)), a_seed(101, process=a_process(101, parent=102)),
+        a_reading(102, T - 5, exe="dash"), a_signal(T), a_signal(T + 1, 102, TERM, INIT, **sh),
+        a_signal(T + 1, 101, TERM, INIT, **worker), an_exit(T + 2, 102, signo=TERM),
+        an_exit(T + 4, INIT, parent=SHIM), a_teardown_kill(T + 5), an_exit(T + 6, signo=KILL),
+    )  # fmt: skip
+    return finding(report, "ZT108").advice
+
+
+def test_a_shell_without_a_trap_is_not_told_to_wait_in_it() -> None:
+    assert "`exec`" in cut_off_by_a_shell({"disposition": Disposition.DEFAULT}, CAUGHT)
+    assert "the trap interrupts" in cut_off_by_a_shell(CAUGHT, CAUGHT)
+
+
+@pytest.mark.parametrize(("group", "is_caught", "advised"), [
+    (INIT, False, True), (INIT, True, False), (101, False, False),
+])  # fmt: skip
+def test_the_whole_group_is_advised_where_it_has_those_in_it_and_they_end_at_once(
+    group: int, is_caught: bool, advised: bool
+) -> None:
+    report = report_of(
+        a_seed(102, process=a_process(102)), a_seed(101, process=a_process(101, parent=102)),
+        a_reading(INIT, T - 5, process_group=INIT),
+        a_reading(102, T - 5, exe="dash", process_group=group),
+        a_reading(101, T - 5, process_group=group, is_caught=is_caught),
+        a_signal(T), a_signal(T + 1, 102, TERM, INIT, disposition=Disposition.DEFAULT),
+        an_exit(T + 2, 102, signo=TERM), an_exit(T + 4, INIT, parent=SHIM),
+        a_teardown_kill(T + 5), an_exit(T + 6, signo=KILL),
+    )  # fmt: skip
+    assert ("`tini -g`" in finding(report, "ZT102").advice) is advised

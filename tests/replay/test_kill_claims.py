@@ -38,7 +38,7 @@ from tracer.diagnose.deaths import claim_death, claim_dropped
 from tracer.model.claims.death import DeathClaim, Relation, Wish
 from tracer.model.events import EndEvent, Event, ObservationEvent
 from tracer.model.signals import Disposition, SignalResult
-from tracer.model.verdicts import Cause, ReapKind, Severity
+from tracer.model.verdicts import Cause, ReapKind, Severity, StopSignalDisposition
 
 T = BEGIN + 5000
 IGNORES: dict[str, Any] = {
@@ -182,9 +182,31 @@ def test_health_checks_killed_at_their_timeout_are_reported_with_their_times() -
     assert claim(*events).wish is Wish.EXEC_ENDED
     failed = docker(T + 10, "health_status", detail="unhealthy")
     assert claim(failed, *events).wish is Wish.HEALTH_CHECK
+    told = [entry for entry in report_of(failed, *events).timeline if "died of" in entry.text]
+    assert [entry.boot_ns // MS for entry in told] == [T + 1, T + 2001, T + 4001]
+    assert "a health check that timed out" in told[0].text
     found = finding(report_of(*events), "ZT106")
     assert "each injected (exec, health check) 1.0 s earlier, 3 times within 4.0 s." in found.detail
     assert "docker kill" not in found.advice
+
+
+def test_a_runtimes_kill_that_the_engine_calls_a_stop_is_no_forced_kill() -> None:
+    killed = a_signal(T + 70_000, INIT, KILL, RUNC), an_exit(T + 70_001, INIT, signo=KILL)
+    asked = docker(T + 70_001, "kill", signal="SIGKILL")
+    reported = docker(T + 70_030, "stop")
+    late: dict[str, Any] = {"until": T + 80_000}
+    report = report_of(*killed, asked, reported, **late)
+    assert report.stops[0].stop_signal_disposition is StopSignalDisposition.UNKNOWN
+    found = finding(report, "ZT106")
+    assert found.title == "runc killed app with SIGKILL in a stop"
+    assert "a forced kill" not in found.detail
+    assert "docker kill" not in found.advice
+    assert not found.complete
+    # The engine's word of an earlier stop is another stop's.
+    before = docker(T + 69_900, "stop")
+    found = finding(report_of(*killed, asked, before, **late), "ZT106")
+    assert "a forced kill, not a stop" in found.detail
+    assert "docker kill" in found.advice
 
 
 def test_a_runtimes_name_inside_the_container_is_no_runtime() -> None:
@@ -274,3 +296,42 @@ def test_a_release_after_inits_exit_needs_no_signal_to_be_a_teardown() -> None:
         a_notice(T + 1, 101, signo=CHLD), a_reap(T + 2, 101, by=INIT), an_exit(T + 3, INIT),
     )  # fmt: skip
     assert process(before, 101).reap_kind is ReapKind.PARENT
+
+
+def raised_by_itself(at: float, signo: int = TERM) -> Event:
+    """PID 1 sends a signal to itself, with the default action restored."""
+    itself = an_actor(INIT)
+    return a_signal(
+        at, INIT, signo, INIT, actor=itself, actor_is_self=True,
+        disposition=Disposition.DEFAULT, result=SignalResult.IGNORED,
+    )  # fmt: skip
+
+
+def test_a_handled_signal_that_pid_1_then_sends_itself_says_nothing_of_its_handler() -> None:
+    asked = a_signal(T, disposition=Disposition.CAUGHT)
+    report = report_of(asked, raised_by_itself(T + 300), an_exit(T + 301, INIT, code=1))
+    found = finding(report, "ZT110")
+    assert found.severity is Severity.INFO
+    assert found.title == "app, as PID 1, could not end itself with SIGTERM"
+    assert "exited with code 1" in found.detail
+    assert "no handler" not in found.detail
+    assert "could not end itself" not in report.headline
+    assert any("cannot end itself with a signal" in entry.text for entry in report.timeline)
+
+
+def test_who_kept_running_after_sending_itself_a_signal_is_a_warning() -> None:
+    asked = a_signal(T, disposition=Disposition.CAUGHT)
+    killed = a_signal(T + 10_000, INIT, KILL), an_exit(T + 10_001, INIT, signo=KILL)
+    found = finding(report_of(asked, raised_by_itself(T + 300), *killed), "ZT110")
+    assert found.severity is Severity.WARNING
+    assert found.detail.endswith("It kept running.")
+    assert "instead of sending the signal to itself" in found.advice
+
+
+def test_a_signal_that_pid_1_sends_itself_unasked_was_not_handled_before() -> None:
+    found = finding(report_of(raised_by_itself(T, 6)), "ZT110")
+    assert found.severity is Severity.WARNING
+    assert "abort()" in found.detail
+    asked_for_another = a_signal(T, disposition=Disposition.CAUGHT)
+    found = finding(report_of(asked_for_another, raised_by_itself(T + 1, 10)), "ZT110")
+    assert "app has no handler" in found.title

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support.events import (
     BEGIN,
     INIT,
@@ -108,3 +110,26 @@ def test_a_process_is_known_by_its_newest_name() -> None:
         (T + 5000) * MS, "proc", a_process(101).key, {"reading": "name", "comm": "renamed"}
     )
     assert process(report_of(a_seed(101), name), 101).comm == "renamed"
+
+
+@pytest.mark.parametrize(("outer", "title"), [
+    (None, "web reached its limit of 20 pids"), (500, "web reached a limit of its pids"),
+])  # fmt: skip
+def test_a_limit_that_was_full_between_two_readings_was_reached(
+    outer: int | None, title: str
+) -> None:
+    events = [
+        ObservationEvent(at * MS, "cgroup", None, {
+            "controller": "pids", "container_id": WEB.id, "levels": [
+                {"path": "/p/web", "current": 2, "limit": 20, "refused": refused},
+                {"path": "/p", "current": 2, "limit": outer, "refused": refused},
+            ],
+        })
+        for at, refused in ((BEGIN, 0), (BEGIN + 5, 1))
+    ]  # fmt: skip
+    report = report_of(*events, until=BEGIN + 10)
+    near = finding(report, "ZT301")
+    assert near.title == title
+    assert "was no more than 2 of pids.max 20 (10%)" in near.detail
+    assert "The limit was reached: 1 fork refused." in near.detail
+    assert "At its peak" not in finding(report, "ZT302").detail

@@ -16,6 +16,7 @@ from tests.support.events import (
     WEB,
     a_fork,
     a_free,
+    a_kernel_kill,
     a_notice,
     a_process,
     a_reap,
@@ -24,6 +25,7 @@ from tests.support.events import (
     a_teardown_kill,
     an_actor,
     an_exit,
+    init_end,
     process,
     start_of,
 )
@@ -162,3 +164,20 @@ def test_a_command_line_that_was_read_is_the_processs_own() -> None:
     assert process(report, 102).command is None
     assert process(report, 102).stop is None
     assert report.containers == (WEB,)
+
+
+def test_a_kill_in_the_processs_own_context_is_told_as_far_as_it_is_known() -> None:
+    def killed_by(actor: int) -> Stream:
+        sent = a_kernel_kill(T, 101, actor)
+        return stream(
+            a_seed(101), sent, an_exit(T + 1, 101, signo=KILL),
+            a_reap(T + 2, 101), *init_end(T + 50),
+        )  # fmt: skip
+
+    told = why(killed_by(101))
+    assert "died of SIGKILL, which the kernel raised for no reason that is known," in told.answer
+    assert any("a BPF program (bpf_send_signal)" in step.text for step in told.steps)
+    # In another's context: whatever it was, it was not that.
+    told = why(killed_by(102))
+    assert "for no reason" not in told.answer
+    assert not any("bpf_send_signal" in step.text for step in told.steps)

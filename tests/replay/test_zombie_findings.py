@@ -13,6 +13,8 @@ from tests.support.events import (
     a_process,
     a_reap,
     a_seed,
+    a_signal,
+    a_teardown_kill,
     an_exec,
     an_exit,
     codes,
@@ -22,7 +24,8 @@ from tests.support.events import (
     zombie,
 )
 from tracer.model.events import Event, ObservationEvent, Precision
-from tracer.model.verdicts import ReapKind
+from tracer.model.signals import Disposition
+from tracer.model.verdicts import ReapKind, Severity
 
 T = BEGIN + 1000
 
@@ -143,3 +146,17 @@ def test_a_nearly_full_host_names_who_fills_it_at_its_fullest() -> None:
 
 def test_a_host_with_room_is_no_finding() -> None:
     assert codes(report_of(a_full_host(T, 20_000))) == []
+
+
+def test_who_shuts_down_and_frees_its_zombies_by_its_end_leaks_none() -> None:
+    died = an_exit(T + 500), a_notice(T + 501)
+    ended = an_exit(T + 2500, INIT), a_teardown_kill(T + 2501), a_reap(T + 2502, by=INIT)
+    stopped = a_signal(T, disposition=Disposition.CAUGHT)
+    found = finding(report_of(a_seed(101), stopped, *died, *ended), "ZT201")
+    assert found.severity is Severity.INFO
+    assert "while it shut down" in found.title
+    # The same zombie, without a stop signal; and one from before the stop.
+    unasked = finding(report_of(a_seed(101), *died, *ended), "ZT201")
+    later = a_signal(T + 1000, disposition=Disposition.CAUGHT)
+    before = finding(report_of(a_seed(101), later, *died, *ended), "ZT201")
+    assert {unasked.severity, before.severity} == {Severity.ERROR}

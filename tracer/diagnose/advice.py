@@ -92,14 +92,18 @@ def advise_shell(subject: Subject, signo: int) -> str | None:
     )
 
 
-def advise_group(*, are_in_group: bool | None, have_orderly_parent: bool) -> str | None:
+def advise_group(
+    *, are_in_group: bool | None, have_orderly_parent: bool, need_time: bool = False
+) -> str | None:
     """``tini -g``: where the victims are in the process group that it would signal.
 
     Args:
         are_in_group: Whether they are; None = not known.
         have_orderly_parent: One of them has a parent that handles the signal in order.
+        need_time: One of them handles the signal itself: tini waits for its own child alone,
+            and would end before it.
     """
-    if not are_in_group or have_orderly_parent:
+    if not are_in_group or have_orderly_parent or need_time:
         return None
     return "Or have an init signal the whole process group (`tini -g`)."
 

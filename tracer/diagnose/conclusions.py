@@ -7,6 +7,7 @@ the report, ``why``) takes it from here, so that no two outputs can disagree.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from tracer.correlate import causes
@@ -19,6 +20,7 @@ from tracer.diagnose.absence import Absences
 from tracer.diagnose.evidence import commands_read
 from tracer.diagnose.exit_codes import PassedOn, handled_before
 from tracer.diagnose.hold_up import holds_of
+from tracer.diagnose.wishes import stops_reported
 from tracer.model.claims.claim import Certainty, Evidence
 from tracer.model.claims.end import ProcessEnd
 from tracer.model.claims.hold import Hold
@@ -109,6 +111,9 @@ class Conclusions:
         """What a process did about its stop's signal."""
         if state.stop_signal is not None:
             return StopSignalDisposition(state.stop_signal.disposition.value)
+        if scope is not None and stop is not None and scope.init == state.key:
+            if self.stop(scope, stop).disposition is StopSignalDisposition.UNKNOWN:
+                return StopSignalDisposition.UNKNOWN
         absence = self.absence.stop_signal_to(scope, state, stop)
         if absence.rules_out_stop:
             return StopSignalDisposition.NOT_SENT
@@ -168,6 +173,9 @@ class Conclusions:
             unasked = self.absence.stop_signal_before(
                 scope, _until_ns(stop), stop.after_survived_ns
             )
+            init = self.correlator.table.get(scope.init)
+            if init and stop.kill and stops_reported(self.correlator, init, stop.kill):
+                unasked = replace(unasked, rules_out_stop=False)
             disposition = (
                 StopSignalDisposition.NOT_SENT
                 if unasked.rules_out_stop

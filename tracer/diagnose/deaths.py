@@ -19,7 +19,7 @@ from tracer.model.claims.death import (
 )
 from tracer.model.events import SignalEvent
 from tracer.model.identity import Actor
-from tracer.model.signals import SIGKILL
+from tracer.model.signals import SIGKILL, Disposition
 from tracer.model.verdicts import Cause
 
 _OOM_KILLERS = ("earlyoom", "systemd-oomd", "oomd", "nohang", "low-memory-monitor")
@@ -87,12 +87,23 @@ def claim_dropped(correlator: Correlator) -> Iterator[DroppedClaim]:
                 cause=sent.cause if sent is not None else Cause.UNKNOWN,
                 sender=_sender(correlator, first) if is_sent else None,
                 is_traced=state.tracer_host_pid is not None,
+                is_raised_again=first.actor_is_self and _has_handled(state, first),
                 evidence=(
                     Evidence("signal", first.boot_ns, state.key),
                     Evidence("signal", dropped.last.boot_ns, state.key),
                 ),
                 span=Span(first.boot_ns, dropped.last.boot_ns),
             )
+
+
+def _has_handled(init: ProcessState, raised: SignalEvent) -> bool:
+    """Whether an init was sent a signal before that it had a handler for, or waited for."""
+    return init.asked is not None and any(
+        event.signo == raised.signo
+        and event.boot_ns <= raised.boot_ns
+        and event.disposition in (Disposition.CAUGHT, Disposition.BLOCKED)
+        for event in init.asked.sent
+    )
 
 
 def _relation(correlator: Correlator, victim: ProcessState, event: SignalEvent) -> Relation:

@@ -23,9 +23,10 @@ _DEATHS = {
     Cause.RLIMIT_CPU: 2,
     Cause.SECCOMP: 2,
     Cause.FAULT: 2,
+    Cause.UNKNOWN: 2,
 }
 """How grave a death beside a stop is; one of another cause is ordinary."""
-_BY_KERNEL = frozenset({Cause.OOM, Cause.FAULT, Cause.SECCOMP, Cause.RLIMIT_CPU})
+_BY_KERNEL = frozenset({Cause.OOM, Cause.FAULT, Cause.SECCOMP, Cause.RLIMIT_CPU, Cause.UNKNOWN})
 STOP_RANK = 3
 """A stop that went wrong is as grave."""
 _FINDINGS = {"ZT302": 4, "ZT301": 4, "ZT110": 5, "ZT202": 6, "ZT201": 6}
@@ -80,6 +81,9 @@ def grave_findings(findings: Sequence[Finding]) -> Iterator[Grave]:
 def _is_grave(state: ProcessState, end: ProcessEnd) -> bool:
     if state.led or end.cause not in _DEATHS or end.boot_ns is None:
         return False
+    if end.cause is Cause.UNKNOWN and (end.trigger is None or end.trigger.key != state.key):
+        # Of what raised the signal nothing was seen.
+        return False
     if end.is_by_parent:
         # Who ends its own child is its supervisor.
         return False
@@ -105,6 +109,8 @@ def _say_deaths(conclusions: Conclusions, deaths: list[tuple[ProcessState, Proce
         text = f"the OOM killer killed {who}{where}"
     elif end.cause in _BY_KERNEL or actor is None:
         text = f"{who}{where} died of {signal}"
+        if end.cause is Cause.UNKNOWN:
+            text += ", which the kernel raised for no reason that is known,"
     elif end.cause is Cause.CGROUP_KILL:
         text = f"{actor.comm} (host pid {actor.host_pid}) killed {who}{where} through cgroup.kill"
     else:

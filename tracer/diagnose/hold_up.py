@@ -111,9 +111,11 @@ class _Walk:
         """Find who holds a process up: itself, or those that it waits for."""
         reading = self._reading(state)
         seen = state.signalled_since(self._stop.begin_ns)
-        found = _cannot_run(
-            state, reading, self._moment_ns, was_stopped=self._was_stopped(state)
-        ) or _takes_no_notice(seen)
+        found = _cannot_run(state, reading, self._moment_ns, was_stopped=self._was_stopped(state))
+        if found is None or found.reason is not HoldReason.DYING:
+            # A signal that is dropped or ignored is gone at once: nor would it have mattered
+            # had the process been able to run.
+            found = _takes_no_notice(seen) or found
         if found is None:
             below, certainty = self._waited_for(state, reading, seen)
             if below and state.key not in waiters:
@@ -153,9 +155,12 @@ class _Walk:
         ]
         if not children:
             return [], Certainty.UNKNOWN
-        if reading is not None and reading.is_set("is_waiting"):
-            return children, Certainty.SEEN
         signalled = [child for child in children if self._signalled_by(child, state)]
+        if reading is not None and reading.is_set("is_waiting"):
+            if not signalled and self._went_on(state, seen):
+                # It waits for one of those that it has started since.
+                return [], Certainty.UNKNOWN
+            return children, Certainty.SEEN
         if signalled:
             # It forwarded the signal, and its end is theirs.
             is_known = reading is not None and reading.has_threads
@@ -181,19 +186,25 @@ class _Walk:
             is_left = reading.is_set("is_pending") and reading.is_set("is_blocked")
             return _Found(HoldReason.BLOCKED if is_left else HoldReason.HANDLING)
         if seen.disposition is Disposition.CAUGHT:
-            began = [
-                child
-                for key in self._stop.members
-                if (child := self._correlator.table.get(key)) is not None
-                and child.original_parent == state.key
-                and seen.boot_ns < child.born_ns <= self._moment_ns
-            ]
-            if len(began) > _ONE_HELPER:
+            if self._went_on(state, seen):
                 return _Found(HoldReason.WENT_ON)
             if reading is None:
                 return _Found(HoldReason.HANDLING, Certainty.INFERRED, needs=(_READING_NEEDED,))
             return _Found(HoldReason.HANDLING)
         return _Found(HoldReason.UNKNOWN, Certainty.UNKNOWN, needs=(_READING_NEEDED,))
+
+    def _went_on(self, state: ProcessState, seen: StopSignalSeen | None) -> bool:
+        """Whether a process has handled its signal, and has started several others since."""
+        if seen is None or seen.disposition is not Disposition.CAUGHT:
+            return False
+        began = [
+            child
+            for key in self._stop.members
+            if (child := self._correlator.table.get(key)) is not None
+            and child.original_parent == state.key
+            and seen.boot_ns < child.born_ns <= self._moment_ns
+        ]
+        return len(began) > _ONE_HELPER
 
     def _hold(
         self,

@@ -128,10 +128,19 @@ def is_interpreter(correlator: Correlator, state: ProcessState) -> bool:
 
 def ignores(correlator: Correlator, state: ProcessState, signo: int) -> bool | None:
     """Whether a process ignores a signal, as read last; None = it was not read."""
+    return _read_last(correlator, state, signo, "is_ignored")
+
+
+def catches(correlator: Correlator, state: ProcessState, signo: int) -> bool | None:
+    """Whether a process has a handler for a signal, as read last; None = it was not read."""
+    return _read_last(correlator, state, signo, "is_caught")
+
+
+def _read_last(correlator: Correlator, state: ProcessState, signo: int, name: str) -> bool | None:
     since_ns = state.executed_ns or 0
     for reading in reversed(readings_of(correlator, state.key, since_ns)):
-        if reading.values.get("signo") == signo and reading.values.get("is_ignored") is not None:
-            return reading.is_set("is_ignored")
+        if reading.values.get("signo") == signo and reading.values.get(name) is not None:
+            return reading.is_set(name)
     return None
 
 

@@ -17,12 +17,15 @@ from tracer.diagnose.conclusions import Conclusions
 from tracer.diagnose.evidence import most_behind_ns
 from tracer.diagnose.findings import find_all, find_in_scope
 from tracer.diagnose.headline import tell_headline
+from tracer.diagnose.hold_words import say_what_it_did
 from tracer.diagnose.listing import choose, choose_findings, choose_moments, end_of
 from tracer.diagnose.stop_index import StopIndex
 from tracer.diagnose.timeline import tell_timeline
 from tracer.model.events import BPF_SOURCE
-from tracer.model.report import ProcessReport, Report, StopReport, ZombieReport
+from tracer.model.report import ProcessReport, Report, StopHolder, StopReport, ZombieReport
 from tracer.model.signals import signal_name
+
+_MOST_HOLDERS = 64
 
 
 def summarise(correlator: Correlator) -> Report:
@@ -125,6 +128,22 @@ def _stop_report(
             if (state := trace.table.get(key)) is not None
         ),
         outer_stop=index.outer(scope, stop),
+        holders=_holders(conclusions, scope, stop),
+    )
+
+
+def _holders(conclusions: Conclusions, scope: Scope, stop: StopState) -> tuple[StopHolder, ...]:
+    return tuple(
+        StopHolder(
+            host_pid=hold.holder.host_pid,
+            start_boot_ns=hold.holder.start_boot_ns,
+            comm=conclusions.correlator.table.comm_of(hold.holder) or "",
+            reason=hold.reason,
+            why=say_what_it_did(hold, stop.stop_signo),
+            waiter_host_pids=tuple(waiter.host_pid for waiter in hold.waiters),
+            certainty=hold.certainty,
+        )
+        for hold in conclusions.holds(scope, stop)[:_MOST_HOLDERS]
     )
 
 

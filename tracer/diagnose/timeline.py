@@ -11,9 +11,10 @@ from tracer.correlate.process import ProcessState
 from tracer.correlate.scope import Scope
 from tracer.correlate.stops import StopState
 from tracer.diagnose.conclusions import Conclusions
-from tracer.diagnose.deaths import claim_dropped
+from tracer.diagnose.deaths import claim_death, claim_dropped
 from tracer.diagnose.exit_codes import PassedOn
 from tracer.diagnose.findings.dropped import say_dropped
+from tracer.model.claims.death import Wish
 from tracer.model.events import ObservationEvent, SignalEvent
 from tracer.model.report import TimelineEntry
 from tracer.model.signals import Disposition, signal_name
@@ -29,6 +30,7 @@ _DISPOSITION_WORDS = {
 }
 _BY_A_SENDER = frozenset({Cause.KILL, Cause.RUNTIME_KILL, Cause.GRACE_EXPIRED, Cause.STOP_SIGNAL})
 _AT_ONCE_NS = 1_000_000_000
+_MOST_MOMENTS = 20
 _TOLD_ACTIONS = frozenset({"kill", "stop", "die", "oom", "restart", "pause", "unpause"})
 
 
@@ -114,15 +116,34 @@ def _death_entries(correlator: Correlator) -> Iterator[TimelineEntry]:
         if state.cause is not None and state.status is not None and not state.led:
             key = (str(state.status), state.cause, state.comm, _sender_of(state))
             groups.setdefault(key, []).append(state)
-    for (_, cause, _, _), states in groups.items():
-        states.sort(key=_end_of)
-        is_one = wording.number(states) == 1
-        who = wording.named(states[0]) if is_one else wording.name_counts(states)
-        text = f"{who} {wording.ended(states[0].status)}, {_say_cause(cause, states[0])}"
-        took_ns = _end_of(states[-1]) - _end_of(states[0])
-        if took_ns > _AT_ONCE_NS:
-            text += f", within {wording.seconds(took_ns)}"
-        yield TimelineEntry(_end_of(states[0]), text, 1)
+    for (_, cause, _, _), alike in groups.items():
+        yield from (_death_entry(correlator, cause, states) for states in _moments(alike))
+
+
+def _moments(states: list[ProcessState]) -> list[list[ProcessState]]:
+    """Those of equal deaths that share an entry: checks that an engine ended have one each."""
+    states.sort(key=_end_of)
+    if len(states) > _MOST_MOMENTS or not all(state.is_injected for state in states):
+        return [states]
+    moments = [states[:1]]
+    for state in states[1:]:
+        if _end_of(state) - _end_of(moments[-1][0]) > _AT_ONCE_NS:
+            moments.append([])
+        moments[-1].append(state)
+    return moments
+
+
+def _death_entry(correlator: Correlator, cause: Cause, states: list[ProcessState]) -> TimelineEntry:
+    is_one = wording.number(states) == 1
+    who = wording.named(states[0]) if is_one else wording.name_counts(states)
+    text = f"{who} {wording.ended(states[0].status)}, {_say_cause(cause, states[0])}"
+    claim = claim_death(correlator, states[0]) if cause is Cause.RUNTIME_KILL else None
+    if claim is not None and claim.wish is Wish.HEALTH_CHECK:
+        text += " (a health check that timed out)"
+    took_ns = _end_of(states[-1]) - _end_of(states[0])
+    if took_ns > _AT_ONCE_NS:
+        text += f", within {wording.seconds(took_ns)}"
+    return TimelineEntry(_end_of(states[0]), text, 1)
 
 
 def _sender_of(state: ProcessState) -> object:

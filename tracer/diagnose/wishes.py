@@ -41,6 +41,9 @@ def whose_wish(correlator: Correlator, victim: ProcessState, event: SignalEvent)
         failed = list(_engine_events(correlator, victim, event, "health_status"))
         wish = Wish.HEALTH_CHECK if failed else Wish.EXEC_ENDED
         return wish, Certainty.INFERRED, tuple(map(_evidence, failed))
+    stopped = stops_reported(correlator, victim, event)
+    if stopped:
+        return Wish.STOP, Certainty.INFERRED, tuple(map(_evidence, stopped))
     asked = [
         reported
         for reported in _engine_events(correlator, victim, event, "kill")
@@ -49,6 +52,20 @@ def whose_wish(correlator: Correlator, victim: ProcessState, event: SignalEvent)
     if asked:
         return Wish.ENGINE, Certainty.SEEN, tuple(map(_evidence, asked))
     return Wish.UNKNOWN, Certainty.UNKNOWN, ()
+
+
+def stops_reported(
+    correlator: Correlator, victim: ProcessState, kill: SignalEvent
+) -> list[ObservationEvent]:
+    """What an engine reported of a stop that a SIGKILL was the end of.
+
+    It reports one behind the end of what it has stopped, not of what it was asked to kill.
+    """
+    return [
+        reported
+        for reported in _engine_events(correlator, victim, kill, "stop")
+        if reported.boot_ns >= kill.boot_ns
+    ]
 
 
 def _lost_its_shim(correlator: Correlator, victim: ProcessState, event: SignalEvent) -> bool:

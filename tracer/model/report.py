@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tracer.model.claims.claim import Certainty
+from tracer.model.claims.hold import HoldReason
 from tracer.model.events import BPF_SOURCE, HookState, Precision, SigchldAction
 from tracer.model.signals import SignalResult
 from tracer.model.target import Container
@@ -30,6 +32,29 @@ MOST_DETAIL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class StopHolder:
+    """A process that held a stop up, and why.
+
+    Args:
+        host_pid: Its pid on the host.
+        start_boot_ns: With the pid it names one process.
+        comm: Its name.
+        reason: In one word (:class:`~tracer.model.claims.hold.HoldReason`).
+        why: In words: ``ignores SIGTERM``.
+        waiter_host_pids: Who waited for it, PID 1 first; none where it is PID 1 itself.
+        certainty: How certain that is.
+    """
+
+    host_pid: int
+    start_boot_ns: int
+    comm: str
+    reason: HoldReason
+    why: str
+    waiter_host_pids: tuple[int, ...]
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
 class StopReport:
     """One stop of one container or PID namespace.
 
@@ -40,7 +65,8 @@ class StopReport:
     unknown: what ended init was not seen),
     ``kill_boot_ns``, ``kill_sender_comm``, ``kill_sender_chain``,
     ``init_exit_boot_ns``, ``init_cause``, ``members``, ``complete``, ``outer_stop``
-    (a nested namespace's stop: the index of the stop that it was a part of).
+    (a nested namespace's stop: the index of the stop that it was a part of),
+    ``holders`` (who held it up, of one that escalated or took longer than a second).
     """
 
     container_id: str | None
@@ -77,6 +103,7 @@ class StopReport:
     survived: int
     complete: bool
     outer_stop: int | None = None
+    holders: tuple[StopHolder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -89,4 +90,8 @@ def _clean(value: Any) -> Any:
         return clean_object(value)
     if isinstance(value, (list, tuple)):
         return [_clean(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _clean(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     raise TypeError(f"a {type(value).__name__} has no JSON form")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from tracer.model.report import FoldedStops, Report, StopReport
+from tracer.model.report import FoldedStops, Report, StopHolder, StopReport
 from tracer.model.signals import SignalResult
 from tracer.model.verdicts import StopOutcome, StopSignalDisposition
 from tracer.report.page import Page, Span, Style, column
@@ -16,6 +16,7 @@ from tracer.wording.verdicts import TRIGGER_MEANING, explain_sender, init_word
 
 _LABEL_WIDTH = 19
 _MOST_COURSES = 6
+_MOST_HOLDERS = 3
 _BY_EXIT = frozenset({"init_exit", "unknown"})
 
 
@@ -102,12 +103,21 @@ def _add_stop(page: Page, stop: StopReport, init: str) -> None:
 
 def _add_course(page: Page, stop: StopReport, init: str) -> None:
     _fact(page, "stop signal", *_stop_signal(stop, init))
+    if stop.holders and stop.holders[0].waiter_host_pids:
+        # Where it is PID 1 itself, the other facts say so.
+        _fact(page, "held up by", _holders(stop.holders), Style.ERROR)
     if stop.escalated:
         after = "" if stop.grace_ns is None else f" {format_duration(stop.grace_ns)} later"
         _fact(page, "then", f"SIGKILL{after}{_from(stop)}", Style.ERROR)
     elif stop.kill_sender_comm is not None:
         _fact(page, "killed", f"SIGKILL{_from(stop)}", Style.ERROR)
     _fact(page, init, *_init_end(stop))
+
+
+def _holders(holders: Sequence[StopHolder]) -> str:
+    parts = [f"{one.comm}[{one.host_pid}], which {one.why}" for one in holders[:_MOST_HOLDERS]]
+    more = len(holders) - len(parts)
+    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
 
 
 def _fact(page: Page, label: str, text: str, style: Style = Style.PLAIN) -> None:

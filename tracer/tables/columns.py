@@ -342,6 +342,7 @@ STOPS = (
         "for a nested namespace: the index of the stop it was part of",
         "not part of another stop",
     ),
+    Column("holders", ColumnType.PIDS, "the processes that held it up; the JSON says why"),
     Column("complete", _BOOL, "whether all of it was seen"),
 )
 

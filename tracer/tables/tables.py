@@ -96,7 +96,14 @@ def _array(column: Column, rows: Sequence[Row], utc_offset_ns: int) -> pa.Array:
         return pa.array(instants, pa.int64()).cast(ARROW_TYPES[column.type])
     if column.type is ColumnType.CATEGORY:
         return categorical(values, column.categories)
+    if column.type is ColumnType.PIDS:
+        values = [value and [_host_pid(one) for one in value] for value in values]
     return pa.array(values, ARROW_TYPES[column.type])
+
+
+def _host_pid(value: int | Row) -> int:
+    """A process's pid, of one that is given by itself or with more about it."""
+    return value if isinstance(value, int) else int(value["host_pid"])
 
 
 def categorical(values: Iterable[str | None], categories: Sequence[str]) -> pa.DictionaryArray:

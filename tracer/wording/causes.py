@@ -151,6 +151,11 @@ KERNELS_OWN = (
     " program (bpf_send_signal) or another kernel facility."
 )
 """What is known where the kernel raised it in its target's own context, cause unknown."""
+KERNELS_OWN_CLAUSE = (
+    "raised in its own context for no reason that is known: a BPF program (bpf_send_signal) or"
+    " another kernel facility"
+)
+"""The same, behind a colon."""
 
 
 def explain_trigger(cause: Cause | None, comm: str, host_pid: int | None) -> str:

@@ -17,6 +17,7 @@ from tracer.wording import names as wording
 SIGABRT = 6
 _KEYS = {SIGINT: " (Ctrl-C)", SIGQUIT: " (Ctrl-\\)"}
 _WRITES_PIPE = 13
+_AT_ONCE_NS = 1_000_000_000
 
 
 def find_dropped(correlator: Correlator) -> Iterator[Finding]:
@@ -30,9 +31,12 @@ def find_dropped(correlator: Correlator) -> Iterator[Finding]:
 def say_dropped(init: ProcessState, claim: DroppedClaim) -> str:
     """Say what was dropped in a line of the timeline."""
     times = f", {claim.count} times" if claim.count > 1 else ""
+    why = "PID 1 has no handler"
+    if claim.is_raised_again:
+        why = "PID 1 cannot end itself with a signal"
     return (
         f"{signal_name(claim.signo)} to {wording.named(init)}{times} from {_say_source(claim)};"
-        " the kernel dropped it: PID 1 has no handler"
+        f" the kernel dropped it: {why}"
     )
 
 
@@ -46,7 +50,44 @@ def _say_source(claim: DroppedClaim) -> str:
     return "the kernel"
 
 
+def _raised_again(correlator: Correlator, init: ProcessState, claim: DroppedClaim) -> Finding:
+    """What handles a signal, then ends by it so that its status shows it: not as PID 1."""
+    name = signal_name(claim.signo)
+    has_ended = (
+        init.status is not None
+        and init.status.signo is None
+        and init.exit_ns is not None
+        and init.exit_ns - claim.last_ns <= _AT_ONCE_NS
+    )
+    effect = "It kept running."
+    advice = (
+        f"After handling {name}, have {init.comm} exit (exit 143 for SIGTERM in a shell's trap)"
+        " instead of sending the signal to itself; or run an init as PID 1 (`docker run --init`,"
+        " tini): the signal then ends it."
+    )
+    if has_ended:
+        effect = f"It then {wording.ended(init.status)}: its exit status does not show that {name} ended it."
+        advice = (
+            "Nothing needs to change unless the exit status matters: with an init as PID 1 (`docker"
+            f" run --init`, tini) it is that of {name}."
+        )
+    return make_finding(
+        "ZT110",
+        title=f"{init.comm}, as PID 1, could not end itself with {name}",
+        detail=(
+            f"{wording.named(init)} had handled {name} and then sent it to itself with the default"
+            f" action restored, to end by it. The kernel drops such a signal to PID 1. {effect}"
+        ),
+        advice=advice,
+        states=[init],
+        complete=is_complete(correlator, [init], claim.first_ns, claim.last_ns),
+        severity=Severity.INFO if has_ended else None,
+    )
+
+
 def _finding(correlator: Correlator, init: ProcessState, claim: DroppedClaim) -> Finding:
+    if claim.is_raised_again:
+        return _raised_again(correlator, init, claim)
     name = signal_name(claim.signo)
     times = (
         f", {claim.count} times within {wording.seconds(claim.last_ns - claim.first_ns)}"

@@ -19,6 +19,7 @@ from tracer.diagnose.findings.group_signal import find_cut_off
 from tracer.diagnose.findings.make import is_complete, make_finding, say_doubt
 from tracer.diagnose.findings.subject import subject_of
 from tracer.diagnose.member_readings import (
+    catches,
     ignores,
     is_dying,
     is_init_program,
@@ -183,8 +184,9 @@ def _forwarding_advice(
     if all(_left_its_parent(state, blamed, init) for state in victims):
         return advise_foreground(wording.name_counts(victims))
     group = advise_group(
-        are_in_group=_are_in_group_of(correlator, blamed, victims),
+        are_in_group=_are_in_group_of(correlator, init, victims),
         have_orderly_parent=any(_has_orderly_parent(correlator, one) for one in victims),
+        need_time=any(catches(correlator, one, signo) for one in victims),
     )
     if subject.is_shell:
         return " ".join(filter(None, (advise_shell(subject, signo), group)))
@@ -210,16 +212,17 @@ def _left_its_parent(state: ProcessState, blamed: ProcessState, init: ProcessSta
 
 
 def _are_in_group_of(
-    correlator: Correlator, blamed: ProcessState, victims: Iterable[ProcessState]
+    correlator: Correlator, init: ProcessState, victims: Iterable[ProcessState]
 ) -> bool | None:
-    group = process_group_of(correlator, blamed)
+    """Whether victims are in the group of the program that an init in front would start."""
+    group = process_group_of(correlator, init)
     groups = {process_group_of(correlator, victim) for victim in victims}
-    if is_init_program(correlator, blamed):
+    if is_init_program(correlator, init):
         # It puts what it starts into a group of its own.
         started = [
             state
             for state in correlator.table.each()
-            if state.original_parent == blamed.key and state.snapshot.ns_pid == 2
+            if state.original_parent == init.key and state.snapshot.ns_pid == 2
         ]
         group = process_group_of(correlator, started[0]) if started else None
     if group is None or None in groups:
@@ -293,6 +296,13 @@ def _who_left(
 def _waiting_advice(
     correlator: Correlator, parent: ProcessState, victims: list[ProcessState]
 ) -> str:
+    seen = parent.stop_signal or parent.translated
+    has_trap = seen is not None and seen.disposition is Disposition.CAUGHT
+    if is_shell(correlator, parent) and not has_trap:
+        return (
+            f"In {parent.comm}: start {wording.name_counts(victims)} with `exec`, so that no shell is"
+            " between it and the process that waits."
+        )
     if is_shell(correlator, parent):
         return (
             f"In {parent.comm}: the trap interrupts `wait`. `wait` for {wording.name_counts(victims)}"

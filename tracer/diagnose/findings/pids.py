@@ -52,9 +52,16 @@ def _near_limit(
     label = _label(correlator, container_id)
     limit = fullest.limit or 0
     whose = "its own cgroup" if fullest.depth == 0 else "a cgroup above its own"
+    title = f"{label} had {fullest.current} of its {limit} pids in use"
+    most = ""
+    if refused and fullest.current < limit:
+        # It was full between two readings.
+        is_only = len({one.path for reading in readings for one in reading if one.limit}) == 1
+        title = f"{label} reached {f'its limit of {limit}' if is_only else 'a limit of its'} pids"
+        most = "no more than " * (len(readings) > 1)
     detail = (
-        f"pids.current was {fullest.current} of pids.max {limit} ({fullest.share:.0%}) in {whose},"
-        f" {fullest.path}. {_zombies_share(correlator, zombies, fullest)}"
+        f"pids.current was {most}{fullest.current} of pids.max {limit} ({fullest.share:.0%}) in"
+        f" {whose}, {fullest.path}{', when it was read' * bool(most)}. {_zombies_share(correlator, zombies, fullest)}"
         f"{_exhaustion(readings, fullest, refused)}"
     )
     advice = (
@@ -66,7 +73,7 @@ def _near_limit(
     )
     return make_finding(
         "ZT301",
-        title=f"{label} had {fullest.current} of its {limit} pids in use",
+        title=title,
         detail=detail,
         advice=advice,
         states=zombies,
@@ -144,8 +151,11 @@ def _counted_failures(
     where, zombies = "", []
     if fullest is not None:
         zombies = _zombies_at(correlator, container_id, fullest.boot_ns)
+        at_most = "At its peak"
+        if fullest.current < (fullest.limit or 0):
+            at_most = "At the most that was read,"
         where = (
-            f" At its peak {fullest.path} held {fullest.current} of {fullest.limit} tasks."
+            f" {at_most} {fullest.path} held {fullest.current} of {fullest.limit} tasks."
             f" {_zombies_share(correlator, zombies, fullest)}"
         )
     return make_finding(

@@ -6,7 +6,7 @@ from tracer.correlate.correlator import Correlator
 from tracer.correlate.process import ProcessState
 from tracer.diagnose.evidence import command_of
 from tracer.diagnose.findings.make import make_finding
-from tracer.diagnose.findings.unasked import say_before_kill
+from tracer.diagnose.findings.unasked import FORCED, say_before_kill
 from tracer.model.claims.death import DeathClaim, Wish
 from tracer.model.events import SignalEvent
 from tracer.model.report import Finding
@@ -23,6 +23,10 @@ _ADVICE = {
     Wish.ENGINE: (
         "A client of the engine requested it (`docker kill`, `docker rm -f`, its API); the engine's"
         " log shows the request at this time."
+    ),
+    Wish.STOP: (
+        "It did not end on its stop signal within the grace period. Trace one stop from its"
+        " beginning (`zomtrace stop -c NAME`) to see what it does with the signal."
     ),
     Wish.EXEC_ENDED: (
         "The runtime killed a process that had been injected by exec: a health check that timed"
@@ -53,9 +57,13 @@ def by_runtime(
     before = f", {said}"
     if is_of_exec:
         before, is_certain = f": {_say_lived(claims)}", True
+    elif wish is Wish.STOP:
+        before, is_certain = before.removesuffix(FORCED), False
     title = f"{actor.comm} killed {wording.name_counts(victims)} with {name}"
     if wish is Wish.SHIM_EXITED:
         title += " after its shim had exited"
+    elif wish is Wish.STOP:
+        title += " in a stop"
     elif wish is Wish.HEALTH_CHECK:
         title += ": a health check that timed out"
     elif wish is Wish.EXEC_ENDED:
@@ -80,6 +88,10 @@ def _say_wish(wish: Wish) -> str:
             " Its parent, the shim, had exited before that: containerd cleaned up after it."
         ),
         Wish.ENGINE: " The engine reported a request to kill it at that time.",
+        Wish.STOP: (
+            " The engine reported right after it that it had stopped the container: most likely the"
+            " grace period of that stop had run out."
+        ),
         Wish.HEALTH_CHECK: " The engine reported at that time that its health check had failed.",
     }.get(wish, "")
 

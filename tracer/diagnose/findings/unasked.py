@@ -11,7 +11,8 @@ from tracer.model.events import SignalEvent
 from tracer.wording import names as wording
 from tracer.wording.absence import no_stop_signal
 
-_NO_STOP = ": a forced kill, not a stop"
+FORCED = ": a forced kill, not a stop"
+"""What is said where a stop that began unseen is ruled out."""
 
 
 def say_before_kill(
@@ -31,9 +32,9 @@ def say_before_kill(
         for stop in scope.stops:
             if stop.kill is event and stop.after_survived_ns is not None:
                 ago = wording.seconds(event.boot_ns - stop.after_survived_ns)
-                return f"{ago} after a stop signal that it had survived{_NO_STOP}", True
+                return f"{ago} after a stop signal that it had survived{FORCED}", True
     around = next((scope for victim in victims for scope in victim.scopes), None)
     if around is None:
         return "no earlier stop signal was captured", False
     claim = Absences(correlator.trace).stop_signal_before(around, event.boot_ns)
-    return f"{no_stop_signal(claim)}{_NO_STOP * claim.rules_out_stop}", claim.rules_out_stop
+    return f"{no_stop_signal(claim)}{FORCED * claim.rules_out_stop}", claim.rules_out_stop

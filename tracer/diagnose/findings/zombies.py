@@ -12,7 +12,7 @@ from tracer.diagnose.member_readings import is_dying
 from tracer.model.events import SigchldAction
 from tracer.model.identity import ProcessKey
 from tracer.model.report import Finding
-from tracer.model.verdicts import ReapKind
+from tracer.model.verdicts import ReapKind, Severity
 from tracer.wording import names as wording
 
 _SIGCHLD_WORDS = {
@@ -25,14 +25,14 @@ _WAIT_LOOP = "`while (waitpid(-1, &status, WNOHANG) > 0)`"
 
 def find_zombies(correlator: Correlator) -> Iterator[Finding]:
     """One finding for each code, responsible parent and degree of certainty."""
-    groups: dict[tuple[str, object, object, object, object], list[ZombieView]] = {}
+    groups: dict[tuple[str, tuple[object, ...]], list[ZombieView]] = {}
     for view in view_zombies(correlator.trace):
         code = code_of(correlator, view)
         if code is not None:
-            key = (code, view.responsible, bool(view.lost), _is_reaper_known(view),
-                   (view.tracer, view.is_tracers))  # fmt: skip
-            groups.setdefault(key, []).append(view)
-    for (code, *_), views in groups.items():
+            alike = (view.responsible, bool(view.lost), _is_reaper_known(view), view.tracer,
+                     view.is_tracers, _is_of_shutdown(correlator, view))  # fmt: skip
+            groups.setdefault((code, alike), []).append(view)
+    for (code, _), views in groups.items():
         views.sort(key=lambda view: view.state.key)
         yield _Group(correlator, views[0].responsible, views).finding(code)
 
@@ -66,6 +66,20 @@ def code_of(correlator: Correlator, view: ZombieView) -> str | None:
         if correlator.scopes.led_by(view.responsible):
             return "ZT202"
     return "ZT201"
+
+
+def _is_of_shutdown(correlator: Correlator, view: ZombieView) -> bool:
+    """Whether it became a zombie in a stop, in which its parent ended and so freed it."""
+    parent, reap = correlator.table.get(view.responsible), view.reap
+    if parent is None or parent.exit_ns is None or view.begin_ns is None or reap is None:
+        return False
+    return parent.exit_ns <= reap.boot_ns and any(
+        stop.stop_signal is not None
+        and stop.begin_ns <= view.begin_ns <= parent.exit_ns
+        and (stop.end_ns is None or parent.exit_ns <= stop.end_ns)
+        for scope in parent.scopes
+        for stop in scope.stops
+    )
 
 
 def _is_reaper_known(view: ZombieView) -> bool:
@@ -103,6 +117,7 @@ class _Group:
             self._who = f"{self._comm} (host pid {responsible.host_pid})"
         else:
             self._who = "an unknown parent"
+        self._is_of_shutdown = _is_of_shutdown(correlator, views[0])
         self._evidence = say_what_a_parent_does(correlator, responsible)
 
     def finding(self, code: str) -> Finding:
@@ -130,6 +145,7 @@ class _Group:
                 sorted({kind for view in self._views for kind in view.lost}),
                 f"whether another process had to reap {self._them_all} for part of it",
             ),
+            severity=Severity.INFO if code == "ZT201" and self._is_of_shutdown else None,
         )
 
     def _leak(self) -> tuple[str, str, str]:
@@ -152,6 +168,18 @@ class _Group:
                     f" notifies the parent only after that; {self._fate}."
                 ),
                 f"Have {self._comm} wait for the processes it traces.",
+            )
+        if self._is_of_shutdown:
+            return (
+                f"{self._who} did not reap {self._number} while it shut down",
+                (
+                    f"{self._names} exited after the stop had begun, and {self._who} did not reap"
+                    f" {self._them}{self._about_parent}; {self._fate}."
+                ),
+                (
+                    f"Nothing leaked: the end of {self._comm} freed {self._them}. It matters only if"
+                    f" {self._comm} learns of an end in another way than by wait(): a zombie still exists."
+                ),
             )
         while_it_lived = ""
         if any(view.holder != view.responsible for view in self._views):

@@ -24,13 +24,22 @@ def earlier_deaths(evidence: Evidence, stop: StopReport) -> list[ProcessReport]:
         (
             each
             for each in evidence.report.processes
-            if each.cause in _KILLS
+            if (each.cause in _KILLS or _is_by_kernels_own(each))
             and not each.is_init
             and each.end_boot_ns is not None
             and each.end_boot_ns < stop.begin_boot_ns
             and (each.pidns_inum, each.container_id) == (stop.pidns_inum, stop.container_id)
         ),
         key=lambda each: each.end_boot_ns or 0,
+    )
+
+
+def _is_by_kernels_own(process: ProcessReport) -> bool:
+    """Whether the kernel killed a process in its own context, for no reason that is known."""
+    return (
+        process.cause is Cause.UNKNOWN
+        and process.sender_comm is None
+        and process.trigger_host_pid == process.host_pid
     )
 
 

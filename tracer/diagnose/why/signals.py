@@ -8,8 +8,9 @@ from tracer.diagnose.why.evidence import Evidence
 from tracer.model.events import SignalEvent
 from tracer.model.report import ProcessReport
 from tracer.model.signals import Disposition, SignalResult, signal_name
+from tracer.model.verdicts import Cause
 from tracer.model.why import WhyStep
-from tracer.wording.causes import CAUSES
+from tracer.wording.causes import CAUSES, KERNELS_OWN_CLAUSE
 from tracer.wording.why_words import call_words, sender_words
 
 
@@ -44,7 +45,10 @@ def signal_steps(
         )
         cause = process.cause if is_fatal and process.cause is not None else annotated.cause
         by += f" (`{commands[event.actor.key]}`)" if event.actor.key in commands else ""
-        yield WhyStep(event.boot_ns, f"{by}: {CAUSES[cause].clause}{_unharmed(event, is_fatal)}.")
+        clause = CAUSES[cause].clause
+        if cause is Cause.UNKNOWN and event.actor_is_self and not annotated.sender_is_user:
+            by, clause = f"The kernel sent {whom} {name}", KERNELS_OWN_CLAUSE
+        yield WhyStep(event.boot_ns, f"{by}: {clause}{_unharmed(event, is_fatal)}.")
 
 
 def _unharmed(event: SignalEvent, is_fatal: bool) -> str:

@@ -37,6 +37,8 @@ class Wish(StrEnum):
     """Of the user of a runtime's client that is in the sender's chain."""
     ENGINE = "engine"
     """Of a client of the engine, which reported the request."""
+    STOP = "stop"
+    """Of the engine, which reported a stop: the grace of one whose signal was not seen."""
     SHIM_EXITED = "shim_exited"
     """No one's: containerd cleaned up after the container's shim had exited."""
     EXEC_ENDED = "exec_ended"
@@ -140,6 +142,8 @@ class DroppedClaim(Claim):
         sender: Who sent the first; None where the kernel raised it.
         is_traced: A tracer was attached: the signal is queued, and dropped when the
             tracer lets it through.
+        is_raised_again: The init had handled that signal from another process, and sent it
+            to itself to end by it.
 
     Units:
         first_ns, last_ns: CLOCK_BOOTTIME, ns.
@@ -153,3 +157,4 @@ class DroppedClaim(Claim):
     cause: Cause
     sender: Sender | None = None
     is_traced: bool = False
+    is_raised_again: bool = False
