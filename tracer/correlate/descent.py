@@ -9,6 +9,9 @@ from tracer.correlate.process_table import ProcessTable
 from tracer.correlate.scope import Scope
 from tracer.model.identity import Actor, ProcessKey
 
+_FEW = 2
+"""Of so few scopes each is asked about faster by itself."""
+
 
 def is_passing_on(actor: Actor, scope: Scope, table: ProcessTable) -> bool:
     """Whether a sender belongs to what is being stopped.
@@ -55,6 +58,8 @@ def scopes_put_into(state: ProcessState, table: ProcessTable) -> set[Scope]:
     Those for which :func:`is_put_in` holds, found in one walk: there may be 32 of them, and as
     many ancestors in each.
     """
+    if len(state.scopes) <= _FEW:
+        return {scope for scope in state.scopes if is_put_in(state, scope, table)}
     found: set[Scope] = set()
     left = set(state.scopes)
     led: dict[ProcessKey, list[Scope]] = {}
