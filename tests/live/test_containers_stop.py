@@ -95,6 +95,20 @@ def test_a_plain_runtimes_container_gets_signal_grace_and_kill(
         assert oracle.wait_for_exit(started.pid).status.signo == signal.SIGKILL
 
 
+@pytest.mark.parametrize("name", ["runc", "crun"])
+def test_an_id_that_looks_like_an_option_stops_no_other_container(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    runtime: Runc = request.getfixturevalue(name)
+    meant = runtime.run(["sleep", "1000"], container_id="--all")
+    other = runtime.run(["sleep", "1000"], container_id=str(int(signal.SIGTERM)))
+    (container,) = resolve_containers([meant.id])
+    with ExitOracle() as oracle:
+        stop_container(container, 0.0)
+        assert oracle.wait_for_exit(meant.pid).status.signo == signal.SIGKILL
+        assert other.pid not in oracle.statuses()
+
+
 def test_a_container_that_obeys_gets_no_sigkill(runc: Runc) -> None:
     started = runc.run(
         ["sh", "-c", "trap 'exit 3' USR1; echo ready; while :; do sleep 1000 & wait $!; done"],

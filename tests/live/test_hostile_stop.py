@@ -86,7 +86,7 @@ def test_roots_own_container_is_still_stopped_by_its_runtime(host: PrivateHost) 
     programs = host.watch_programs("runc")
     host.zomtrace("stop", "-c", "web", "--grace", "0.3", "-d", "2", status=69)
     (ran, *_) = programs.read_text().splitlines()
-    assert ran.endswith(" --root /run/runc kill web 15")
+    assert ran.endswith(" --root /run/runc kill -- web 15")
 
 
 def test_the_runtime_that_runs_is_not_the_callers_choice(host: PrivateHost, tmp_path: Path) -> None:

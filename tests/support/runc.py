@@ -148,7 +148,7 @@ class Runc:
         with log.open("wb") as output:
             done = subprocess.run(
                 [*self.command, "run", "--detach", "--bundle", directory,
-                 "--pid-file", pid_file, container_id],
+                 "--pid-file", pid_file, "--", container_id],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
             )  # fmt: skip
         if done.returncode:
@@ -173,7 +173,7 @@ class Runc:
         """Kill and remove every container made so far."""
         while self._ids:
             container_id = self._ids.pop()
-            self.cli("delete", "--force", container_id, check=False)
+            self.cli("delete", "--force", "--", container_id, check=False)
             shutil.rmtree(self._work / container_id, ignore_errors=True)
 
     def close(self) -> None:

@@ -146,7 +146,9 @@ def _kill_command(container: Container, signo: int) -> list[str]:
         engine = ["--address", address, "--namespace", container.engine_namespace or "default"]
         return ["ctr", *engine, "tasks", "kill", "--signal", str(signo), container.id]
     is_crun = container.runtime == "crun" or (Path(address) / container.id / "status").exists()
-    return ["crun" if is_crun else "runc", "--root", address, "kill", container.id, str(signo)]
+    program = "crun" if is_crun else "runc"
+    # An id may be "--all": read as an option, the signal's number would be the id.
+    return [program, "--root", address, "kill", "--", container.id, str(signo)]
 
 
 def _is_containerd(container: Container) -> bool:

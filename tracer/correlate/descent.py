@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 from tracer.correlate.process import ProcessState
 from tracer.correlate.process_table import ProcessTable
 from tracer.correlate.scope import Scope
-from tracer.model.identity import Actor
+from tracer.model.identity import Actor, ProcessKey
+
+_FEW = 2
+"""Of so few scopes each is asked about faster by itself."""
 
 
 def is_passing_on(actor: Actor, scope: Scope, table: ProcessTable) -> bool:
@@ -45,6 +50,41 @@ def is_put_in(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:
         if _came_from_outside(ancestor, scope, table):
             return True
     return False
+
+
+def scopes_put_into(state: ProcessState, table: ProcessTable) -> set[Scope]:
+    """The scopes that a process, or an ancestor of it, came into from outside.
+
+    Those for which :func:`is_put_in` holds, found in one walk: there may be 32 of them, and as
+    many ancestors in each.
+    """
+    if len(state.scopes) <= _FEW:
+        return {scope for scope in state.scopes if is_put_in(state, scope, table)}
+    found: set[Scope] = set()
+    left = set(state.scopes)
+    led: dict[ProcessKey, list[Scope]] = {}
+    for scope in state.scopes:
+        led.setdefault(scope.init, []).append(scope)
+    for one in itertools.chain((state,), table.ancestors(state)):
+        left.intersection_update(one.scopes)
+        left.difference_update(led.get(one.key, ()))
+        came = _scopes_from_outside(one, left, table)
+        found |= came
+        left -= came
+        if not left:
+            break
+    return found
+
+
+def _scopes_from_outside(
+    state: ProcessState, scopes: set[Scope], table: ProcessTable
+) -> set[Scope]:
+    if state.came_in is not None:
+        return scopes.intersection(state.came_in)
+    parent = table.get(state.original_parent)
+    if parent is not None:
+        return scopes.difference(parent.scopes)
+    return {scope for scope in scopes if _came_from_outside(state, scope, table)}
 
 
 def _came_from_outside(state: ProcessState, scope: Scope, table: ProcessTable) -> bool:

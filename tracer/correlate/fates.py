@@ -154,7 +154,7 @@ def verdict_of(
         state.leader_exit_ns is not None,
         _zombie_verdict(trace, state, instants),
         tuple(_stop_verdict(state, scope, stop) for scope, stop in stops_of(state)),
-        tuple(descent.is_put_in(state, scope, trace.table) for scope in state.scopes),
+        frozenset(descent.scopes_put_into(state, trace.table)),
     )
 
 

@@ -303,4 +303,4 @@ def _is_tracer(holder: ProcessKey | None, state: ProcessState) -> bool:
 
 
 def _is_put_in(trace: TraceState, state: ProcessState) -> bool:
-    return any(descent.is_put_in(state, scope, trace.table) for scope in state.scopes)
+    return bool(descent.scopes_put_into(state, trace.table))

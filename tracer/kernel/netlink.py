@@ -31,6 +31,8 @@ RECEIVE_BUFFER = 32 << 20
 _SO_RCVBUFFORCE = 33
 """asm-generic/socket.h; the socket module does not name it."""
 _DATAGRAM = 4096
+_KERNEL = 0
+"""Its port id, which no process can have."""
 _EVENT = struct.Struct("=16x 20x I 4x Q")
 """nlmsghdr and cn_msg, then the event's kind, its CPU and its time."""
 _FORK = struct.Struct("=IIII")
@@ -198,13 +200,16 @@ class ProcConnector:
         source = self._open()
         while True:
             try:
-                datagram = source.recv(_DATAGRAM)
+                datagram, (sender, _) = source.recvfrom(_DATAGRAM)
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
                 self.overruns += 1
+                continue
+            if sender != _KERNEL:
+                # Whoever has CAP_NET_ADMIN here, such as a container, may send to any port.
                 continue
             event = decode_datagram(datagram)
             if event is not None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.annotated import a_reap, an_exit
+from tests.support.annotated import a_process, a_reap, an_exit
+from tests.support.events import a_seed
 from tests.support.reports import WEB
 from tests.support.require import require
 from tracer.correlate.correlator import Correlator, CorrelatorOptions
@@ -16,6 +17,7 @@ from tracer.live.observers import cgroup as cgroup_evidence
 from tracer.live.observers import host as host_evidence
 from tracer.live.observers.cgroup import CgroupEvidence
 from tracer.live.observers.host import HostEvidence
+from tracer.live.observers.inits import InitEvidence
 from tracer.live.observers.observer import Observer, PollSchedule
 from tracer.live.observers.proc import ProcEvidence
 from tracer.model.annotated import Annotated
@@ -168,3 +170,19 @@ def test_the_hosts_table_is_reported_once_it_is_half_full(monkeypatch: pytest.Mo
         "reading": "host", "tasks": 620, "limit": 1000, "limit_name": "kernel.pid_max",
     }  # fmt: skip
     assert list(observer.finish()) == []
+
+
+def test_an_inits_command_line_does_not_hold_its_event_up() -> None:
+    status = read_status(os.getpid())
+    assert status is not None
+    snapshot = a_process(
+        status.host_pid, start_boot_ns=status.start_boot_ns, is_init=True, pidns_level=1
+    )
+    observer = InitEvidence()
+    assert period_of(observer) is None
+    told = a_seed(process=snapshot)
+    assert list(observer.listeners()[type(told)](told)) == []
+    assert period_of(observer) == 0.0
+    (reading,) = observer.look()
+    assert reading.about == status.key
+    assert period_of(observer) is None

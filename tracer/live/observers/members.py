@@ -62,7 +62,9 @@ class MemberEvidence(Observer):
     def __init__(self, clock: BootClock = boot_now_ns) -> None:
         super().__init__(clock)
         self._correlator: Correlator | None = None
-        self._looks: list[_Look] = []
+        self._stop_looks: list[_Look] = []
+        self._program_looks: list[_Look] = []
+        """Apart: what others start holds no look at a stop up."""
         self._looked_at_ns = clock()
         self._sequence = itertools.count()
         self._planned: dict[tuple[ProcessKey, int], None] = {}
@@ -73,9 +75,10 @@ class MemberEvidence(Observer):
     @property
     def period_s(self) -> float | None:
         """Until the next look is due; there is no wake-up before that."""
-        if not self._looks:
+        dues_ns = [looks[0].at_ns for looks in (self._stop_looks, self._program_looks) if looks]
+        if not dues_ns:
             return None
-        return max(_PERIOD_S, (self._looks[0].at_ns - self._looked_at_ns) / 1e9)
+        return max(_PERIOD_S, (min(dues_ns) - self._looked_at_ns) / 1e9)
 
     def begin(self, correlator: Correlator, _target: Target, /) -> Iterable[ObservationEvent]:
         """No process is known yet."""
@@ -94,14 +97,19 @@ class MemberEvidence(Observer):
     def look(self) -> Iterator[ObservationEvent]:
         """Read those whose time has come."""
         now_ns = self._looked_at_ns = self._clock()
-        while self._looks and self._looks[0].at_ns <= now_ns:
-            look = heapq.heappop(self._looks)
+        while (look := self._take_due(now_ns)) is not None:
             if look.is_of_stop:
                 yield from self._look_at_stop(look.scope)
             elif self._program_looks_left > 0:
                 self._program_looks_left -= 1
                 yield from self._read(look.scope, with_threads=False)
                 self._plan_next(look)
+
+    def _take_due(self, now_ns: int) -> _Look | None:
+        for looks in (self._stop_looks, self._program_looks):
+            if looks and looks[0].at_ns <= now_ns:
+                return heapq.heappop(looks)
+        return None
 
     def finish(self) -> Iterator[ObservationEvent]:
         """Read once more those of every stop that is not over."""
@@ -146,12 +154,13 @@ class MemberEvidence(Observer):
         return self._correlator.scopes.led_by(key) if self._correlator is not None else []
 
     def _plan(self, scope: Scope, at_ns: int, *, is_of_stop: bool, after_ns: int = 0) -> None:
-        if (scope.init, at_ns) not in self._planned and len(self._looks) < _MOST_LOOKS:
+        looks = self._stop_looks if is_of_stop else self._program_looks
+        if (scope.init, at_ns) not in self._planned and len(looks) < _MOST_LOOKS:
             self._planned[scope.init, at_ns] = None
             if len(self._planned) > 4 * _MOST_LOOKS:
                 del self._planned[next(iter(self._planned))]
             look = _Look(at_ns, next(self._sequence), after_ns, scope, is_of_stop)
-            heapq.heappush(self._looks, look)
+            heapq.heappush(looks, look)
 
     def _plan_next(self, look: _Look) -> None:
         after_ns = look.after_ns * 2 or _FIRST_NS

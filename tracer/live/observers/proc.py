@@ -171,21 +171,26 @@ class ProcEvidence(Observer):
 
     def _inits(self, until_ns: int) -> Iterator[ObservationEvent]:
         for key in _older(self._asked_since, until_ns):
-            del self._asked_since[key]
+            if self._asked_since.pop(key, None) is None:
+                # It ended between two readings.
+                continue
             values = _read_init(key)
             if values is not None:
                 yield ObservationEvent(self._clock(), "proc", key, values)
 
     def _parents(self, until_ns: int) -> Iterator[ObservationEvent]:
         emitted = self._emitted["parent"]
-        old = _older(self._dead_since, until_ns)
-        for key in old:
-            state = self._correlator.table.get(key) if self._correlator is not None else None
+        if self._correlator is None:
+            return
+        by_parent: dict[ProcessKey, list[ProcessKey]] = {}
+        for key in _older(self._dead_since, until_ns):
+            state = self._correlator.table.get(key)
             parent = responsible_for(state) if state is not None else None
-            if state is None or parent is None:
-                continue
-            # The table's own key: there may be thousands.
-            self._settled[state.key] = self._dead_since.pop(key)
+            if state is not None and parent is not None:
+                # The table's own key: there may be thousands.
+                self._settled[state.key] = self._dead_since.pop(key)
+                by_parent.setdefault(parent, []).append(key)
+        for parent, keys in by_parent.items():
             if parent in emitted or len(emitted) >= _MOST:
                 continue
             emitted.add(parent)
@@ -194,15 +199,15 @@ class ProcEvidence(Observer):
             values = _read_parent(parent, show_commands=self._show_commands)
             if values is not None:
                 values["zombie_host_pids"] = [
-                    one.host_pid for one in old[:_MOST] if _is_zombie_of(one, parent)
+                    key.host_pid for key in keys[:_MOST] if _is_zombie_of(key, parent)
                 ]
                 yield ObservationEvent(read_ns, "proc", parent, values)
 
     def _leaders(self, until_ns: int) -> Iterator[ObservationEvent]:
         emitted = self._emitted["threads"]
         for key in _older(self._leaders_since, until_ns):
-            del self._leaders_since[key]
-            if key in emitted or len(emitted) >= _MOST:
+            since_ns = self._leaders_since.pop(key, None)
+            if since_ns is None or key in emitted or len(emitted) >= _MOST:
                 continue
             emitted.add(key)
             values = _read_threads(key)
