@@ -19,7 +19,7 @@ from tracer.model.claims.death import (
 )
 from tracer.model.events import SignalEvent
 from tracer.model.identity import Actor
-from tracer.model.signals import SIGKILL
+from tracer.model.signals import SIGKILL, Disposition
 from tracer.model.verdicts import Cause
 
 _OOM_KILLERS = ("earlyoom", "systemd-oomd", "oomd", "nohang", "low-memory-monitor")
@@ -87,12 +87,31 @@ def claim_dropped(correlator: Correlator) -> Iterator[DroppedClaim]:
                 cause=sent.cause if sent is not None else Cause.UNKNOWN,
                 sender=_sender(correlator, first) if is_sent else None,
                 is_traced=state.tracer_host_pid is not None,
+                is_raised_again=raised_again(state, first.signo, dropped.last.boot_ns),
                 evidence=(
                     Evidence("signal", first.boot_ns, state.key),
                     Evidence("signal", dropped.last.boot_ns, state.key),
                 ),
                 span=Span(first.boot_ns, dropped.last.boot_ns),
             )
+
+
+def raised_again(state: ProcessState, signo: int, until_ns: int) -> bool:
+    """Whether an init, having handled a stop signal, sent it to itself and the kernel dropped it.
+
+    That is how a handler ends a program with the right status: it restores the default
+    action and raises the signal again. In PID 1 that has no effect.
+    """
+    return any(
+        stop.stop_signal is not None
+        and stop.stop_signal.signo == signo
+        and stop.stop_signal.disposition in (Disposition.CAUGHT, Disposition.BLOCKED)
+        and stop.begin_ns <= dropped.last.boot_ns <= until_ns
+        for scope in state.led
+        for stop in scope.stops
+        for dropped in (state.asked.dropped if state.asked is not None else ())
+        if dropped.last.signo == signo and dropped.last.actor_is_self
+    )
 
 
 def _relation(correlator: Correlator, victim: ProcessState, event: SignalEvent) -> Relation:

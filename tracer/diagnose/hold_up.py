@@ -14,6 +14,7 @@ from tracer.correlate.process import ProcessState, StopSignalSeen, responsible_f
 from tracer.correlate.scope import Scope
 from tracer.correlate.stops import StopState
 from tracer.correlate.zombies import release_of
+from tracer.diagnose.deaths import raised_again
 from tracer.diagnose.member_readings import (
     MemberReading,
     is_init_program,
@@ -190,6 +191,8 @@ class _Walk:
             ]
             if len(began) > _ONE_HELPER:
                 return _Found(HoldReason.WENT_ON)
+            if raised_again(state, seen.signo, self._moment_ns):
+                return _Found(HoldReason.RAISED_AGAIN)
             if reading is None:
                 return _Found(HoldReason.HANDLING, Certainty.INFERRED, needs=(_READING_NEEDED,))
             return _Found(HoldReason.HANDLING)

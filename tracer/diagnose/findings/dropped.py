@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from tracer.correlate.correlator import Correlator
 from tracer.correlate.process import ProcessState
+from tracer.diagnose.advice import advise_raised_again
 from tracer.diagnose.deaths import claim_dropped
 from tracer.diagnose.findings.make import is_complete, make_finding
+from tracer.diagnose.findings.subject import subject_of
 from tracer.model.claims.death import DroppedClaim
 from tracer.model.report import Finding
 from tracer.model.signals import SIGINT, SIGQUIT, signal_name
@@ -30,9 +32,12 @@ def find_dropped(correlator: Correlator) -> Iterator[Finding]:
 def say_dropped(init: ProcessState, claim: DroppedClaim) -> str:
     """Say what was dropped in a line of the timeline."""
     times = f", {claim.count} times" if claim.count > 1 else ""
+    why = "PID 1 has no handler"
+    if claim.is_raised_again:
+        why = "it had restored the default action, which does not apply to PID 1"
     return (
         f"{signal_name(claim.signo)} to {wording.named(init)}{times} from {_say_source(claim)};"
-        " the kernel dropped it: PID 1 has no handler"
+        f" the kernel dropped it: {why}"
     )
 
 
@@ -67,6 +72,8 @@ def _finding(correlator: Correlator, init: ProcessState, claim: DroppedClaim) ->
             "Find out what called abort() (its last output, an assertion). With an init as PID 1"
             " (`docker run --init`, tini) the status is that of SIGABRT (134)."
         )
+    if claim.is_raised_again:
+        return _raised_again(correlator, init, claim)
     traced = " A tracer was attached to it, which does not change this." if claim.is_traced else ""
     return make_finding(
         "ZT110",
@@ -81,6 +88,28 @@ def _finding(correlator: Correlator, init: ProcessState, claim: DroppedClaim) ->
         complete=is_complete(correlator, [init], claim.first_ns, claim.last_ns),
         # A write to a closed pipe fails all the same, and says so.
         severity=Severity.INFO if claim.signo == _WRITES_PIPE else None,
+    )
+
+
+def _raised_again(correlator: Correlator, init: ProcessState, claim: DroppedClaim) -> Finding:
+    """PID 1 handled the stop signal, and raised it again to end by its default action."""
+    name = signal_name(claim.signo)
+    status = init.status
+    went_on = status is None or status.signo is not None
+    then = "kept running" if went_on else f"{wording.ended(status)} instead of dying of {name}"
+    return make_finding(
+        "ZT110",
+        title=f"{init.comm} raised {name} again, which has no effect in PID 1",
+        detail=(
+            f"{wording.named(init)} handled {name}, then sent the signal to itself again, to end by"
+            " its default action. The kernel dropped it, because the default action does not apply to"
+            f" PID 1 of a PID namespace, and {init.comm} {then}."
+        ),
+        advice=advise_raised_again(subject_of(correlator, init, is_pid1=True), claim.signo),
+        states=[init],
+        complete=is_complete(correlator, [init], claim.first_ns, claim.last_ns),
+        # It ended, with another exit code; or was killed, of which ZT103 says this.
+        severity=None if status is None else Severity.INFO,
     )
 
 

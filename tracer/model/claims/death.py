@@ -140,6 +140,8 @@ class DroppedClaim(Claim):
         sender: Who sent the first; None where the kernel raised it.
         is_traced: A tracer was attached: the signal is queued, and dropped when the
             tracer lets it through.
+        is_raised_again: It had handled the stop signal, and sent it to itself to end
+            by its default action.
 
     Units:
         first_ns, last_ns: CLOCK_BOOTTIME, ns.
@@ -153,3 +155,4 @@ class DroppedClaim(Claim):
     cause: Cause
     sender: Sender | None = None
     is_traced: bool = False
+    is_raised_again: bool = False
