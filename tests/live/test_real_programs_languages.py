@@ -177,8 +177,7 @@ PROGRAMS = [
         [
             "perl",
             "-e",
-            "$|=1; $SIG{TERM} = sub { print qq(perl: done\\n); exit 3 };"
-            " print qq(perl: ready\\n); sleep 100",
+            "$| = 1; $SIG{TERM} = sub { print qq(perl: done\\n); exit 3 }; print qq(perl: ready); sleep",
         ],
         "perl: ready",
         "the program's handler ends it, with the code it chose",

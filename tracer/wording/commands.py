@@ -19,6 +19,8 @@ def name_by_command(comm: str, command: str | None) -> str:
 
     >>> name_by_command("python3", "/usr/bin/python3 /app/worker.py --queue mail")
     '`python3 /app/worker.py --queue mail`'
+    >>> name_by_command("gunicorn", "/usr/bin/python3 -I /srv/app/venv/bin/gunicorn -w 2 app:app")
+    '`python3 -I .../gunicorn -w 2 app:app`'
     >>> name_by_command("entry.sh", "/bin/sh /entry.sh"), name_by_command("sh", "runc init")
     ('`sh /entry.sh`', 'sh')
     """
@@ -30,7 +32,10 @@ def name_by_command(comm: str, command: str | None) -> str:
     text = " ".join(words)
     if len(text) > _MOST_CHARACTERS:
         # The script's name says more than the directories that it is in.
-        words[1:_SCRIPT_BY] = [_without_directories(word) for word in words[1:_SCRIPT_BY]]
+        words[1:_SCRIPT_BY] = [
+            _without_directories(word) if place == 1 or word.endswith(f"/{comm}") else word
+            for place, word in enumerate(words[1:_SCRIPT_BY], 1)
+        ]
         text = " ".join(words)
     if len(text) > _MOST_CHARACTERS:
         text = f"{text[: _MOST_CHARACTERS - 3].rstrip()}..."
