@@ -32,6 +32,14 @@ public class Main { public static void main(String[] a) throws Exception {
  System.out.println("java: ready"); Thread.sleep(100000); } }
 """
 }
+PERL = {
+    "handles.pl": r"""
+$| = 1;
+$SIG{TERM} = sub { print "perl: done\n"; exit 3 };
+print "perl: ready\n";
+sleep 100;
+"""
+}
 PROGRAMS = [
     Program(
         "postgres-smart",
@@ -174,16 +182,13 @@ PROGRAMS = [
     ),
     Program(
         "perl-handles",
-        [
-            "perl",
-            "-e",
-            "$| = 1; $SIG{TERM} = sub { print qq(perl: done\\n); exit 3 }; print qq(perl: ready); sleep",
-        ],
+        ["perl", "handles.pl"],
         "perl: ready",
         "the program's handler ends it, with the code it chose",
         3,
         "perl",
         log=["perl: done"],
+        files=PERL,
     ),
 ]
 
