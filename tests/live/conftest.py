@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.dockerd import Dockerd
 from tests.support.podman import Podman
+from tests.support.real_programs import Programs, import_host
 from tests.support.require import require_program, require_root
 from tests.support.rootfs import build_rootfs
 from tests.support.runc import Runc
@@ -46,6 +47,17 @@ def docker(dockerd: Dockerd) -> Iterator[Dockerd]:
     """The session's engine; what the test leaves running is removed after it."""
     yield dockerd
     dockerd.remove(dockerd.containers())
+
+
+@pytest.fixture(scope="session")
+def _host_image(dockerd: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> None:
+    import_host(dockerd, tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture
+def programs(docker: Dockerd, _host_image: None, tmp_path: Path) -> Programs:
+    """Programs of this machine, each in a container of the session's engine."""
+    return Programs(docker, tmp_path)
 
 
 @pytest.fixture

@@ -363,6 +363,7 @@ def test_why_names_each_sender_of_the_stop_signal() -> None:
     texts = [step.text for step in why(stream(*events)).steps]
     assert [text for text in texts if text.startswith("app (host pid 100) sent SIGTERM to worker")]
     assert [text for text in texts if text.startswith("worker (host pid 103) sent SIGTERM")]
+    assert [text for text in texts if text.endswith(", 1 of the 3 other processes.")]
     assert "worker (pid 4, host 103) was not sent it." in texts
 
 

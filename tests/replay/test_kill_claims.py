@@ -312,20 +312,24 @@ def test_a_handled_signal_that_pid_1_then_sends_itself_says_nothing_of_its_handl
     report = report_of(asked, raised_by_itself(T + 300), an_exit(T + 301, INIT, code=1))
     found = finding(report, "ZT110")
     assert found.severity is Severity.INFO
-    assert found.title == "app, as PID 1, could not end itself with SIGTERM"
+    assert found.title == "app raised SIGTERM again, which has no effect in PID 1"
     assert "exited with code 1" in found.detail
     assert "no handler" not in found.detail
-    assert "could not end itself" not in report.headline
-    assert any("cannot end itself with a signal" in entry.text for entry in report.timeline)
+    assert "had no effect" not in report.headline
+    assert any("it had restored the default action" in entry.text for entry in report.timeline)
 
 
-def test_who_kept_running_after_sending_itself_a_signal_is_a_warning() -> None:
+def test_who_kept_running_after_sending_itself_a_signal_is_what_made_the_stop_expire() -> None:
     asked = a_signal(T, disposition=Disposition.CAUGHT)
     killed = a_signal(T + 10_000, INIT, KILL), an_exit(T + 10_001, INIT, signo=KILL)
-    found = finding(report_of(asked, raised_by_itself(T + 300), *killed), "ZT110")
-    assert found.severity is Severity.WARNING
-    assert found.detail.endswith("It kept running.")
-    assert "instead of sending the signal to itself" in found.advice
+    report = report_of(asked, raised_by_itself(T + 300), *killed)
+    found = finding(report, "ZT103")
+    assert found.severity is Severity.ERROR
+    assert "raised SIGTERM again" in found.title
+    assert "Run an init as PID 1" in found.advice
+    again = finding(report, "ZT110")
+    assert again.severity is Severity.INFO
+    assert again.detail.endswith("app kept running.")
 
 
 def test_a_signal_that_pid_1_sends_itself_unasked_was_not_handled_before() -> None:

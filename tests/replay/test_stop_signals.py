@@ -114,6 +114,21 @@ def test_translated_signal_was_forwarded(signo: int, found: list[str]) -> None:
     assert codes(report) == found
 
 
+@pytest.mark.parametrize(("cut_off", "found"), [(True, ["ZT108"]), (False, ["ZT102"])])
+def test_one_below_a_supervisor_that_was_cut_off_is_not_counted_twice(
+    cut_off: bool, found: list[str]
+) -> None:
+    """runsvdir: HUP in, TERM to each runsv, and out before that can tell its service."""
+    told = [a_signal(T + 1, 101, 3, INIT)] if cut_off else []
+    report = report_of(
+        a_seed(101), a_seed(102, process=a_process(102, parent=101)), a_signal(T), *told,
+        an_exit(T + 2, INIT, parent=SHIM), a_teardown_kill(T + 3), a_teardown_kill(T + 3.1, 102),
+        an_exit(T + 4, signo=KILL), an_exit(T + 5, 102, signo=KILL),
+        a_notice(T + 6, INIT, to=SHIM), a_reap(T + 7, INIT, by=SHIM),
+    )  # fmt: skip
+    assert codes(report) == found
+
+
 def test_death_by_the_translated_signal_is_no_finding() -> None:
     report = report_of(
         a_seed(101), a_signal(T), a_signal(T + 1, 101, 3, INIT, **DEFAULT),

@@ -64,7 +64,7 @@ def test_orderly_stop_where_every_child_was_signalled() -> None:
     assert codes(report) == []
     assert report.headline == (
         "web was stopped in 8 ms: app (PID 1) received SIGTERM from runc and exited with code 0;"
-        " the one other process died of another signal."
+        " the one other process died of SIGTERM."
     )
 
 

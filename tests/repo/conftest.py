@@ -17,7 +17,7 @@ def checkout(tmp_path: Path) -> Checkout:
     """A checkout that nothing has set up yet."""
     root = tmp_path / "checkout"
     (root / "scripts").mkdir(parents=True)
-    for name in ("setup", "test", "demo", "constraints.txt"):
+    for name in ("setup", "programs.sh", "test", "demo", "constraints.txt"):
         shutil.copy(_ROOT / "scripts" / name, root / "scripts")
     shutil.copy(_ROOT / "pyproject.toml", root)
     copy = Checkout(root=root, stand_ins=tmp_path / "bin", calls=tmp_path / "calls")

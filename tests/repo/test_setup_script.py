@@ -59,6 +59,29 @@ def test_fedora_gets_its_own_package_names(checkout: Checkout) -> None:
     )
 
 
+def test_real_programs_are_for_debian_alone(checkout: Checkout) -> None:
+    release = checkout.os_release(_FEDORA)
+    done = checkout.run("setup", "--programs", ZOMTRACE_OS_RELEASE=release)
+    assert done.returncode == 69
+    assert "--programs installs packages of Debian" in done.stderr
+    assert checkout.called() == []
+
+
+def test_real_programs_are_installed_beside_what_the_machine_has(checkout: Checkout) -> None:
+    checkout.program("dpkg-query", prints="installed python3")
+    checkout.program("apt-get", status=100, prints="E: Unable to locate package")
+    for name in ("tee", "chmod", "rm"):
+        checkout.program(name)
+    for name in ("node", "npm", "javac"):
+        checkout.program(name)
+    release = checkout.os_release(_MINT)
+    done = checkout.run("setup", "--programs", ZOMTRACE_OS_RELEASE=release)
+    assert done.returncode == 69
+    (installed,) = {call for call in checkout.called() if " install " in call}
+    assert {"nginx", "haproxy", "s6"} <= set(installed.split())
+    assert not {"nodejs", "npm", "default-jdk-headless"} & set(installed.split())
+
+
 def test_dockers_own_packages_are_not_replaced(checkout: Checkout) -> None:
     checkout.program("rpm", prints="docker-ce")
     checkout.program("dnf", status=1, prints="Error: no mirror answers")

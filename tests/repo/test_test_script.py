@@ -61,6 +61,13 @@ def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
         (["--live", "-k", "oom"],
          ["setup --test", "python -m pytest tests/live tests/bench -k oom"]),
         (["--kernel"], ["setup --test --kernel", "kernel-matrix "]),
+        (["--programs"],
+         ["setup --test --programs", "python -m pytest tests/live/test_real_programs_web.py"]),
+        (["--programs", "-k", "nginx"],
+         ["setup --test --programs",
+          "python -m pytest tests/live/test_real_programs_web.py -k nginx"]),
+        (["--live", "--programs"],
+         ["setup --test --programs", "python -m pytest tests/live tests/bench"]),
         (["--unit", "--live"],
          ["setup --test", IN_PARALLEL, *LIVE]),
         (["tests/unit/test_a.py::test_b"],
@@ -70,6 +77,8 @@ def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
 def test_parts_and_paths_run_alone(ready: Checkout, arguments: list[str], calls: list[str]) -> None:
     (ready.root / "tests/unit").mkdir(parents=True)
     (ready.root / "tests/unit/test_a.py").touch()
+    (ready.root / "tests/live").mkdir()
+    (ready.root / "tests/live/test_real_programs_web.py").touch()
     done = ready.run("test", *arguments)
     assert done.returncode == 0
     # The non-root way to the live tests adds arguments at the end.

@@ -28,12 +28,14 @@ class Dropped:
 class AskedBefore:
     """What other processes sent to one, and what was dropped at it, in bounded numbers."""
 
-    __slots__ = ("_dropped", "_sent")
+    __slots__ = ("_dropped", "_sent", "raised")
 
     def __init__(self) -> None:
         # Many processes are sent one signal and no more: nothing is kept room for.
         self._sent: tuple[SignalEvent, ...] = ()
         self._dropped: dict[int, Dropped] | None = None
+        self.raised: SignalEvent | None = None
+        """What it sent itself while that was blocked: its own handler may run, and return."""
 
     def note_sent(self, event: SignalEvent) -> None:
         """Enter a signal of another process's, whose default action kills."""

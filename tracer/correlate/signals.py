@@ -77,6 +77,12 @@ def note_delivery(trace: TraceState, event: DeliverEvent) -> Annotated:
     state = trace.track(event.process, event.boot_ns)
     state.note_presence(event.boot_ns, is_alive=True)
     state.suspects.note_delivery(event)
+    raised = state.asked.raised if state.asked is not None else None
+    if state.asked is not None and raised is not None and raised.signo == event.signo:
+        if event.disposition is Disposition.DEFAULT:
+            # get_signal() drops it at an init, once its handler has returned.
+            state.asked.note_dropped(raised)
+        state.asked.raised = None
     return trace.annotate(event, state)
 
 
@@ -220,10 +226,19 @@ def _note_asked(
     # The host's own init is as protected, and no container's.
     is_dropped = is_dropped and bool(state.snapshot.pidns_level)
     is_sent = by_user and not event.actor_is_self and event.signo != SIGKILL
-    if not (is_dropped or is_sent) or event.target_live_threads == 0:
+    is_raised = (
+        by_user
+        and event.actor_is_self
+        and event.target_unkillable
+        and event.disposition is Disposition.BLOCKED
+        and bool(state.snapshot.pidns_level)
+    )
+    if not (is_dropped or is_sent or is_raised) or event.target_live_threads == 0:
         return
     if state.asked is None:
         state.asked = AskedBefore()
+    if is_raised:
+        state.asked.raised = event
     if is_sent:
         state.asked.note_sent(event)
     is_stop_signal = by_user and any(

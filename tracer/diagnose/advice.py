@@ -134,6 +134,7 @@ def refuse_longer_grace(hold: Hold, comm: str, name: str) -> str | None:
         HoldReason.IGNORED: f"{comm} ignores {name}",
         HoldReason.BLOCKED: f"{comm} blocks {name} and does not dequeue it",
         HoldReason.WENT_ON: f"{comm} keeps running after {name}",
+        HoldReason.RAISED_AGAIN: f"{comm} cannot end in this way as PID 1",
     }
     reason = reasons.get(hold.reason)
     if hold.reason is HoldReason.NOT_SIGNALLED and hold.waits_for_shell:
@@ -182,9 +183,22 @@ def advise_end(hold: Hold, subject: Subject, waiter: Subject | None, signo: int)
         change = advise_shell(to_change, signo)
     if change is None and hold.reason is HoldReason.DROPPED:
         change = advise_without_handler(subject, signo)
+    if change is None and hold.reason is HoldReason.RAISED_AGAIN:
+        change = advise_raised_again(subject, signo)
     if change is None:
         change = f"Make {subject.comm} exit on {name}, or set STOPSIGNAL to a signal it exits on."
     return " ".join(filter(None, [*parts, change]))
+
+
+def advise_raised_again(subject: Subject, signo: int) -> str:
+    """What to change where PID 1 sent itself the stop signal to end by its default action."""
+    exits = f"install a handler in it that exits on {signal_name(signo)}"
+    if subject.is_shell:
+        exits = f"have its trap call `exit {128 + signo}` instead"
+    return (
+        f"Run an init as PID 1 (`docker run --init`, tini): {subject.comm} is then no longer PID 1,"
+        f" and the signal that it raises ends it. Or {exits}."
+    )
 
 
 def advise_without_handler(subject: Subject, signo: int) -> str:

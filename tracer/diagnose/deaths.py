@@ -87,7 +87,8 @@ def claim_dropped(correlator: Correlator) -> Iterator[DroppedClaim]:
                 cause=sent.cause if sent is not None else Cause.UNKNOWN,
                 sender=_sender(correlator, first) if is_sent else None,
                 is_traced=state.tracer_host_pid is not None,
-                is_raised_again=first.actor_is_self and _has_handled(state, first),
+                is_raised_again=(first.actor_is_self and _has_handled(state, first))
+                or raised_again(state, first.signo, dropped.last.boot_ns),
                 evidence=(
                     Evidence("signal", first.boot_ns, state.key),
                     Evidence("signal", dropped.last.boot_ns, state.key),
@@ -103,6 +104,24 @@ def _has_handled(init: ProcessState, raised: SignalEvent) -> bool:
         and event.boot_ns <= raised.boot_ns
         and event.disposition in (Disposition.CAUGHT, Disposition.BLOCKED)
         for event in init.asked.sent
+    )
+
+
+def raised_again(state: ProcessState, signo: int, until_ns: int) -> bool:
+    """Whether an init, having handled a stop signal, sent it to itself and the kernel dropped it.
+
+    That is how a handler ends a program with the right status: it restores the default
+    action and raises the signal again. In PID 1 that has no effect.
+    """
+    return any(
+        stop.stop_signal is not None
+        and stop.stop_signal.signo == signo
+        and stop.stop_signal.disposition in (Disposition.CAUGHT, Disposition.BLOCKED)
+        and stop.begin_ns <= dropped.last.boot_ns <= until_ns
+        for scope in state.led
+        for stop in scope.stops
+        for dropped in (state.asked.dropped if state.asked is not None else ())
+        if dropped.last.signo == signo and dropped.last.actor_is_self
     )
 
 

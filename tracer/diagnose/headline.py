@@ -17,7 +17,7 @@ from tracer.diagnose.hold_words import say_reason, say_what_it_did
 from tracer.model.claims.hold import CANNOT_RUN, HoldReason
 from tracer.model.events import SignalEvent
 from tracer.model.report import Finding, Folded, FoldedStops, StopReport
-from tracer.model.signals import Disposition, signal_name
+from tracer.model.signals import SIGKILL, Disposition, signal_name
 from tracer.model.verdicts import Cause, StopOutcome
 from tracer.wording import names as wording
 from tracer.wording.absence import no_others, no_stop_signal
@@ -196,6 +196,9 @@ def _what_init_did(
         return f"{init} did not handle {name}: {say_reason(correlator, holds[0], stop.stop_signo)}"
     if event.disposition is Disposition.IGNORED:
         return f"{init} ignores {name}"
+    if holds and holds[0].reason is HoldReason.RAISED_AGAIN:
+        received = f"{init} received {name} from {event.actor.comm}"
+        return f"{received} and raised it again to end, which the kernel dropped"
     return f"{init} received {name} from {event.actor.comm} but did not exit"
 
 
@@ -263,6 +266,23 @@ def _ended(conclusions: Conclusions, scope: Scope, report: StopReport) -> str:
     return text
 
 
+def _other_signals(conclusions: Conclusions, stop: StopState, report: StopReport) -> str:
+    """The signal besides SIGKILL that members died of, by name where it is the same for each."""
+    table = conclusions.correlator.table
+    killed = [
+        state
+        for key in stop.members
+        if (state := table.get(key)) is not None
+        and state.status is not None
+        and state.status.signo not in (None, SIGKILL)
+        and not (stop.init_exit_ns is not None and state.led)
+    ]
+    names = {state.status.signal_name for state in killed if state.status is not None}
+    if len(names) == 1 and wording.number(killed) == report.signalled:
+        return str(names.pop())
+    return "a signal other than SIGKILL"
+
+
 def _fates(conclusions: Conclusions, scope: Scope, stop: StopState, report: StopReport) -> str:
     if not report.members:
         alone = no_others(conclusions.stop(scope, stop).alone)
@@ -271,7 +291,7 @@ def _fates(conclusions: Conclusions, scope: Scope, stop: StopState, report: Stop
         f"{number} {text}"
         for number, text in (
             (report.sigkilled, "died of SIGKILL"),
-            (report.signalled, "died of another signal"),
+            (report.signalled, f"died of {_other_signals(conclusions, stop, report)}"),
             (report.exited, "exited"),
             (report.already_zombie, "had already exited"),
             (report.survived, "survived" if report.end_boot_ns is not None else "kept running"),

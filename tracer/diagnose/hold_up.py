@@ -14,6 +14,7 @@ from tracer.correlate.process import ProcessState, StopSignalSeen, responsible_f
 from tracer.correlate.scope import Scope
 from tracer.correlate.stops import StopState
 from tracer.correlate.zombies import release_of
+from tracer.diagnose.deaths import raised_again
 from tracer.diagnose.member_readings import (
     MemberReading,
     is_init_program,
@@ -186,6 +187,8 @@ class _Walk:
             is_left = reading.is_set("is_pending") and reading.is_set("is_blocked")
             return _Found(HoldReason.BLOCKED if is_left else HoldReason.HANDLING)
         if seen.disposition is Disposition.CAUGHT:
+            if raised_again(state, seen.signo, self._moment_ns):
+                return _Found(HoldReason.RAISED_AGAIN)
             if self._went_on(state, seen):
                 return _Found(HoldReason.WENT_ON)
             if reading is None:

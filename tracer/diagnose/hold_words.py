@@ -50,6 +50,11 @@ def say_reason(correlator: Correlator, hold: Hold, stop_signo: int) -> str:
                 f"it {_was_sent(correlator, hold, name)}handled {name} and kept running: its"
                 " handler had not terminated it, and it had started other processes since"
             )
+        case HoldReason.RAISED_AGAIN:
+            return (
+                f"it handled {name}, then sent the signal to itself again, to end by its default"
+                " action, but the kernel drops that at PID 1, and it kept running"
+            )
         case HoldReason.BLOCKED:
             return f"it blocks {name}, which was still pending"
         case HoldReason.UNREAPED:
@@ -93,6 +98,7 @@ def say_briefly(hold: Hold, stop_signo: int) -> str:
         HoldReason.NOT_SIGNALLED: f"was not sent {name}",
         HoldReason.HANDLING: f"{_took(hold, 'has')} {name} and has not exited",
         HoldReason.WENT_ON: f"handled {name} and keeps running",
+        HoldReason.RAISED_AGAIN: f"raised {name} again, which has no effect in PID 1",
         HoldReason.BLOCKED: f"blocks {name}",
         HoldReason.UNINTERRUPTIBLE: f"is in uninterruptible sleep{_where(hold.thread)}",
         HoldReason.DYING: f"is exiting, but {asleep}",
@@ -112,6 +118,7 @@ def say_what_it_did(hold: Hold, stop_signo: int) -> str:
     words = {
         HoldReason.HANDLING: f"{_took(hold, 'had')} {name} and had not exited",
         HoldReason.WENT_ON: f"handled {name} and kept running",
+        HoldReason.RAISED_AGAIN: f"raised {name} again, which had no effect in PID 1",
         HoldReason.BLOCKED: f"blocked {name}",
         HoldReason.UNINTERRUPTIBLE: f"was in uninterruptible sleep{_where(hold.thread)}",
         HoldReason.DYING: f"was exiting, but {asleep}",

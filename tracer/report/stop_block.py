@@ -192,7 +192,7 @@ def _took(stop: StopReport, init: str) -> str:
 def _counts(stop: StopReport) -> str:
     counts = (
         (stop.sigkilled, "killed by SIGKILL"),
-        (stop.signalled, "died of another signal"),
+        (stop.signalled, "died of a signal other than SIGKILL"),
         (stop.exited, "exited"),
         (
             stop.already_zombie,

@@ -84,3 +84,16 @@ def name_counts(processes: Sequence[ProcessReport]) -> str:
 def others(count: int) -> str:
     """So many besides init, as a noun."""
     return "one other process" if count == 1 else f"{count} other processes"
+
+
+def some_of(names: str, count: int, all_there: int) -> str:
+    """Those of these names, and how many they are of those besides init.
+
+    >>> some_of("sh", 1, 1), some_of("2 x sh", 2, 3)
+    ('sh, the one other process', '2 x sh, 2 of the 3 other processes')
+    """
+    few = {1: "the one other process", 2: "both other processes"}
+    which = few.get(all_there, f"all {others(all_there)}")
+    if count < all_there:
+        which = f"{count} of the {others(all_there)}"
+    return f"{names}, {which}"

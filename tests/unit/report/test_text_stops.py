@@ -31,7 +31,10 @@ from tracer.report.timeline import MAX_LINES, condense
         ({"init_exit_code": None, "outcome": StopOutcome.SURVIVED}, "survived the stop"),
         ({"init_exit_code": None, "outcome": None}, "had not exited when the trace ended"),
         ({"duration_ns": None}, "not finished when the trace ended"),
-        ({"members": 2, "signalled": 1, "survived": 1}, "1 died of another signal, 1 survived"),
+        (
+            {"members": 2, "signalled": 1, "survived": 1},
+            "1 died of a signal other than SIGKILL, 1 survived",
+        ),
         ({"complete": False}, "not everything that led to this was captured"),
     ],
 )

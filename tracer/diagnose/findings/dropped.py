@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from tracer.correlate.correlator import Correlator
 from tracer.correlate.process import ProcessState
+from tracer.diagnose.advice import advise_raised_again
 from tracer.diagnose.deaths import claim_dropped
 from tracer.diagnose.findings.make import is_complete, make_finding
+from tracer.diagnose.findings.subject import subject_of
 from tracer.model.claims.death import DroppedClaim
 from tracer.model.report import Finding
 from tracer.model.signals import SIGINT, SIGQUIT, signal_name
@@ -17,7 +19,6 @@ from tracer.wording import names as wording
 SIGABRT = 6
 _KEYS = {SIGINT: " (Ctrl-C)", SIGQUIT: " (Ctrl-\\)"}
 _WRITES_PIPE = 13
-_AT_ONCE_NS = 1_000_000_000
 
 
 def find_dropped(correlator: Correlator) -> Iterator[Finding]:
@@ -33,7 +34,7 @@ def say_dropped(init: ProcessState, claim: DroppedClaim) -> str:
     times = f", {claim.count} times" if claim.count > 1 else ""
     why = "PID 1 has no handler"
     if claim.is_raised_again:
-        why = "PID 1 cannot end itself with a signal"
+        why = "it had restored the default action, which does not apply to PID 1"
     return (
         f"{signal_name(claim.signo)} to {wording.named(init)}{times} from {_say_source(claim)};"
         f" the kernel dropped it: {why}"
@@ -48,41 +49,6 @@ def _say_source(claim: DroppedClaim) -> str:
     if claim.cause is Cause.TERMINAL:
         return f"its terminal{_KEYS.get(claim.signo, '')}"
     return "the kernel"
-
-
-def _raised_again(correlator: Correlator, init: ProcessState, claim: DroppedClaim) -> Finding:
-    """What handles a signal, then ends by it so that its status shows it: not as PID 1."""
-    name = signal_name(claim.signo)
-    has_ended = (
-        init.status is not None
-        and init.status.signo is None
-        and init.exit_ns is not None
-        and init.exit_ns - claim.last_ns <= _AT_ONCE_NS
-    )
-    effect = "It kept running."
-    advice = (
-        f"After handling {name}, have {init.comm} exit (exit 143 for SIGTERM in a shell's trap)"
-        " instead of sending the signal to itself; or run an init as PID 1 (`docker run --init`,"
-        " tini): the signal then ends it."
-    )
-    if has_ended:
-        effect = f"It then {wording.ended(init.status)}: its exit status does not show that {name} ended it."
-        advice = (
-            "Nothing needs to change unless the exit status matters: with an init as PID 1 (`docker"
-            f" run --init`, tini) it is that of {name}."
-        )
-    return make_finding(
-        "ZT110",
-        title=f"{init.comm}, as PID 1, could not end itself with {name}",
-        detail=(
-            f"{wording.named(init)} had handled {name} and then sent it to itself with the default"
-            f" action restored, to end by it. The kernel drops such a signal to PID 1. {effect}"
-        ),
-        advice=advice,
-        states=[init],
-        complete=is_complete(correlator, [init], claim.first_ns, claim.last_ns),
-        severity=Severity.INFO if has_ended else None,
-    )
 
 
 def _finding(correlator: Correlator, init: ProcessState, claim: DroppedClaim) -> Finding:
@@ -122,6 +88,28 @@ def _finding(correlator: Correlator, init: ProcessState, claim: DroppedClaim) ->
         complete=is_complete(correlator, [init], claim.first_ns, claim.last_ns),
         # A write to a closed pipe fails all the same, and says so.
         severity=Severity.INFO if claim.signo == _WRITES_PIPE else None,
+    )
+
+
+def _raised_again(correlator: Correlator, init: ProcessState, claim: DroppedClaim) -> Finding:
+    """PID 1 handled the stop signal, and raised it again to end by its default action."""
+    name = signal_name(claim.signo)
+    status = init.status
+    went_on = status is None or status.signo is not None
+    then = "kept running" if went_on else f"{wording.ended(status)} instead of dying of {name}"
+    return make_finding(
+        "ZT110",
+        title=f"{init.comm} raised {name} again, which has no effect in PID 1",
+        detail=(
+            f"{wording.named(init)} handled {name}, then sent the signal to itself again, to end by"
+            " its default action. The kernel dropped it, because the default action does not apply to"
+            f" PID 1 of a PID namespace, and {init.comm} {then}."
+        ),
+        advice=advise_raised_again(subject_of(correlator, init, is_pid1=True), claim.signo),
+        states=[init],
+        complete=is_complete(correlator, [init], claim.first_ns, claim.last_ns),
+        # It ended, with another exit code; or was killed, of which ZT103 says this.
+        severity=None if status is None else Severity.INFO,
     )
 
 

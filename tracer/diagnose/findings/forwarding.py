@@ -110,8 +110,11 @@ def _not_forwarded(
     by_blamed: dict[ProcessKey, tuple[ProcessState, list[ProcessState]]] = {}
     for victim in unforwarded_victims(correlator, scope, stop):
         blamed = _blamed_for(correlator, stop, victim, init)
-        if blamed is not init and _still_handled_it(correlator, scope, stop, blamed):
-            # It was cut off itself: that is what PID 1 did (ZT108).
+        if any(
+            ancestor is not init and _still_handled_it(correlator, scope, stop, ancestor)
+            for ancestor in correlator.table.ancestors(victim)
+        ):
+            # The one that was to tell it was cut off itself: that is what PID 1 did (ZT108).
             continue
         by_blamed.setdefault(blamed.key, (blamed, []))[1].append(victim)
     name = signal_name(stop.stop_signo)

@@ -21,6 +21,7 @@ from tracer.wording.why_words import (
     name_counts,
     others,
     sender_words,
+    some_of,
     within,
 )
 
@@ -256,8 +257,8 @@ def _sent_steps(
     for event, receivers in groups.values():
         yield WhyStep(
             event.boot_ns,
-            f"{sender_words(event)} sent {stop.stop_signal} to {name_counts(receivers)}:"
-            f" {len(receivers)} of the {others(all_there)}.",
+            f"{sender_words(event)} sent {stop.stop_signal} to"
+            f" {some_of(name_counts(receivers), len(receivers), all_there)}.",
         )
     if by_key:
         yield WhyStep(

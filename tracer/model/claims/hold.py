@@ -22,6 +22,9 @@ class HoldReason(StrEnum):
     """It has a handler for the signal, or took it by sigwait, and had not ended."""
     WENT_ON = "went_on"
     """It handled the signal, and has started more than one process since."""
+    RAISED_AGAIN = "raised_again"
+    """It handled the signal, then sent it to itself to end by the default action, which the
+    kernel dropped: it is PID 1."""
     BLOCKED = "blocked"
     """The signal is pending: all of its threads block it."""
     UNINTERRUPTIBLE = "uninterruptible"
