@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
 from tests.support.checkout import Checkout
@@ -67,7 +70,7 @@ def test_failing_tests_fail_the_whole(ready: Checkout) -> None:
          ["setup --test --programs",
           "python -m pytest tests/live/test_real_programs_web.py -k nginx"]),
         (["--live", "--programs"],
-         ["setup --test --programs", "python -m pytest tests/live tests/bench"]),
+         ["setup --test --programs", *LIVE]),
         (["--unit", "--live"],
          ["setup --test", IN_PARALLEL, *LIVE]),
         (["tests/unit/test_a.py::test_b"],
@@ -133,3 +136,46 @@ def test_live_tests_may_not_skip_unless_allowed(
     *required, verdict = ready.run("test", *arguments).stdout.splitlines()
     assert set(required) == {f"require={expected}"}
     assert verdict == "test: passed"
+
+
+PYTHON = """#!/bin/sh
+echo "python $*" >>{calls}
+case "$*" in
+*json*) exec {python} "$@" ;;
+*tests/unit/test_a.py::*) exit {again} ;;
+*tests/unit*)
+    mkdir -p .pytest_cache/v/cache
+    printf '%s' '{failed}' >.pytest_cache/v/cache/lastfailed
+    exit 1 ;;
+esac
+"""
+
+
+def failing(ready: Checkout, number: int, *, again: int) -> None:
+    """Have so many unit tests fail, and what they end with when they are run once more."""
+    failed = {f"tests/unit/test_a.py::test_{n}": True for n in range(number)}
+    path = ready.root / ".venv/bin/python"
+    path.write_text(
+        PYTHON.format(
+            calls=ready.calls, python=sys.executable, again=again, failed=json.dumps(failed)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "again", "status"), [(1, 0, 0), (3, 0, 0), (1, 1, 1), (4, 0, 1)]
+)
+def test_a_few_that_failed_are_run_once_more_and_named(
+    ready: Checkout, number: int, again: int, status: int
+) -> None:
+    failing(ready, number, again=again)
+    done = ready.run("test")
+    assert done.returncode == status
+    assert ("test: failed: unit tests" in done.stderr) is (status == 1)
+    named = [line for line in done.stderr.splitlines() if line.startswith("test: failed once")]
+    assert len(named) == (0 if status else number)
+
+
+def test_whoever_names_a_part_and_a_pattern_sees_the_first_failure(ready: Checkout) -> None:
+    failing(ready, 1, again=0)
+    assert ready.run("test", "--unit", "-k", "a").returncode == 1
