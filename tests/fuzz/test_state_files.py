@@ -144,8 +144,10 @@ def plant(data: st.DataObject, file: Path, content: bytes) -> None:
             os.mkfifo(file)
         case "socket":
             with socket.socket(socket.AF_UNIX) as listener:
+                # A socket's path has at most 107 bytes.
                 here = os.open(file.parent, os.O_PATH)
-                listener.bind(f"/proc/self/fd/{here}/{os.fsencode(file.name)[:20].hex()}")
+                listener.bind(f"/proc/self/fd/{here}/.new")
+                os.rename(".new", file.name, src_dir_fd=here, dst_dir_fd=here)
                 os.close(here)
         case "sparse":
             with file.open("wb") as writer:

@@ -73,6 +73,7 @@ def _count(
         counts.sigkilled += 1
     elif state.status.signo is not None:
         counts.signalled += 1
+        counts.other_signals |= 1 << state.status.signo
     else:
         counts.exited += 1
 

@@ -28,13 +28,19 @@ class StopTrigger(StrEnum):
 
 @dataclass(slots=True)
 class MemberCounts:
-    """How a stop's members ended; each in exactly one."""
+    """How a stop's members ended; each in exactly one.
+
+    Args:
+        other_signals: The signals that those died of who died of another than SIGKILL:
+            bit N is signal N.
+    """
 
     sigkilled: int = 0
     signalled: int = 0
     exited: int = 0
     already_zombie: int = 0
     survived: int = 0
+    other_signals: int = 0
 
     @property
     def total(self) -> int:

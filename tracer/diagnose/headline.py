@@ -9,7 +9,7 @@ from tracer.correlate import causes
 from tracer.correlate.causes import is_dropped
 from tracer.correlate.correlator import Correlator
 from tracer.correlate.scope import Scope
-from tracer.correlate.stops import StopState, StopTrigger
+from tracer.correlate.stops import MemberCounts, StopState, StopTrigger
 from tracer.correlate.zombies import view_zombies
 from tracer.diagnose.conclusions import UNKNOWN_TRIGGER, Conclusions
 from tracer.diagnose.grave import STOP_RANK, grave_deaths, grave_findings
@@ -17,7 +17,7 @@ from tracer.diagnose.hold_words import say_reason, say_what_it_did
 from tracer.model.claims.hold import CANNOT_RUN, HoldReason
 from tracer.model.events import SignalEvent
 from tracer.model.report import Finding, Folded, FoldedStops, StopReport
-from tracer.model.signals import SIGKILL, Disposition, signal_name
+from tracer.model.signals import Disposition, signal_name
 from tracer.model.verdicts import Cause, StopOutcome
 from tracer.wording import names as wording
 from tracer.wording.absence import no_others, no_stop_signal
@@ -266,21 +266,10 @@ def _ended(conclusions: Conclusions, scope: Scope, report: StopReport) -> str:
     return text
 
 
-def _other_signals(conclusions: Conclusions, stop: StopState, report: StopReport) -> str:
-    """The signal besides SIGKILL that members died of, by name where it is the same for each."""
-    table = conclusions.correlator.table
-    killed = [
-        state
-        for key in stop.members
-        if (state := table.get(key)) is not None
-        and state.status is not None
-        and state.status.signo not in (None, SIGKILL)
-        and not (stop.init_exit_ns is not None and state.led)
-    ]
-    names = {state.status.signal_name for state in killed if state.status is not None}
-    if len(names) == 1 and wording.number(killed) == report.signalled:
-        return str(names.pop())
-    return "a signal other than SIGKILL"
+def _other_signal(counts: MemberCounts) -> str:
+    """The signal besides SIGKILL that members died of, by name where it is one."""
+    signos = [signo for signo in range(1, 65) if counts.other_signals >> signo & 1]
+    return signal_name(signos[0]) if len(signos) == 1 else "a signal other than SIGKILL"
 
 
 def _fates(conclusions: Conclusions, scope: Scope, stop: StopState, report: StopReport) -> str:
@@ -291,7 +280,7 @@ def _fates(conclusions: Conclusions, scope: Scope, stop: StopState, report: Stop
         f"{number} {text}"
         for number, text in (
             (report.sigkilled, "died of SIGKILL"),
-            (report.signalled, f"died of {_other_signals(conclusions, stop, report)}"),
+            (report.signalled, f"died of {_other_signal(conclusions.counts(scope, stop))}"),
             (report.exited, "exited"),
             (report.already_zombie, "had already exited"),
             (report.survived, "survived" if report.end_boot_ns is not None else "kept running"),
