@@ -273,6 +273,6 @@ def test_while_a_stop_hangs_a_line_names_the_holder() -> None:
                   json_lines=False) as trace:  # fmt: skip
         wait_at_rest(trace.process.pid, with_comm="python3")
         result = trace.stop_tracing()
-    lines = [line for line in result.stdout.decode().splitlines() if "held up" in line]
+    lines = [line for line in result.stdout.decode().splitlines() if "  held up   the" in line]
     assert len(lines) == 2
     assert all("python3 (pid 2, host " in line and "ignores SIGTERM" in line for line in lines)
