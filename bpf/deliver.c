@@ -13,8 +13,8 @@ int zt_deliver(struct bpf_raw_tracepoint_args *ctx)
 	const void *action = (const void *)ctx->args[2];
 	const void *task = (const void *)bpf_get_current_task();
 	const struct zt_config *config;
-	struct zt_event *e;
 	u64 handler;
+	struct zt_event *e;
 
 	if ((ZT_HARMLESS_SIGNALS >> (sig & 63)) & 1)
 		return 0;
