@@ -18,14 +18,12 @@ import pytest
 from tests.support.captures import header_of, write_capture
 from tests.support.forging import WEB
 from tests.support.made_host import MadeHost
-from tracer.capture import names as names_module
 from tracer.capture.names import CaptureDirectory, capture_name
 from tracer.capture.reader import CaptureReader
 from tracer.capture.writer import CaptureWriter
 from tracer.errors import OutputError
 from tracer.live import recorder as recorder_module
 from tracer.live.recorder import Recorder, RecordOptions
-from tracer.model.events import EndEvent
 from tracer.replay.replay import Replay, find_files
 
 HOST = MadeHost(short_lived=7, killed=1, leaked=1, containers=1, workers=2)
@@ -204,57 +202,6 @@ def test_links_and_directories_of_such_a_name_are_left_alone(tmp_path: Path) -> 
     recorder(f"{tmp_path}/", keep=1).close()
     assert {link, directory, "target"} < set(names(tmp_path))
     assert target.read_text() == "precious"
-
-
-@pytest.mark.root
-@pytest.mark.parametrize("what", ["file", "link", "fifo", "directory"])
-def test_who_takes_the_names_of_the_next_files_does_not_end_the_recording(
-    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tmp_path.chmod(0o1777)
-    made = recorder(f"{tmp_path}/", keep=2)
-    # The first file shows the trace; the time is no secret either.
-    monkeypatch.setattr(time, "time_ns", lambda: 2 * 10**18)
-    for number in (1, 2):
-        taken = tmp_path / capture_name("web", time.time_ns(), made._trace_id, number)
-        if what == "file":
-            taken.write_text("no capture")
-        elif what == "link":
-            taken.symlink_to("/etc/passwd")
-        elif what == "fifo":
-            os.mkfifo(taken)
-        else:
-            taken.mkdir()
-        os.chown(taken, 4321, 4321, follow_symlinks=False)
-        before = taken.lstat()
-        path = rotate(made)
-        assert made.failure is None
-        assert path != taken
-        assert path.stat().st_uid == os.geteuid()
-        assert taken.lstat() == before
-    made.add_event(EndEvent(HOST.attached.boot_ns + 1, "until"))
-    made.finish()
-    kept = [tmp_path / name for name in names(tmp_path) if tmp_path / name in made.paths]
-    assert kept == sorted(made.paths[1:])
-    assert [header.sequence for _, header in find_files(made.paths[1:])] == [1, 2]
-
-
-def test_a_capture_that_goes_as_it_is_to_be_removed_does_not_end_the_recording(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = plant(tmp_path, "web", 1, age_s=3_600)
-    made = recorder(f"{tmp_path}/", keep=1)
-
-    def removed_meanwhile(name: str, directory_fd: int) -> bool:
-        os.unlink(name, dir_fd=directory_fd)
-        return False
-
-    plant(tmp_path, "web", 2, age_s=3_600)
-    monkeypatch.setattr(names_module, "is_being_written", removed_meanwhile)
-    rotate(made)
-    assert made.failure is None
-    assert old not in names(tmp_path)
-    made.close()
 
 
 def test_no_two_hosts_share_a_name(tmp_path: Path) -> None:
