@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +58,26 @@ def test_nothing_is_written_to_a_file_system_that_another_user_serves(
     host.mount_silent_fuse(theirs)
     result = host.zomtrace("--all", option, f"{theirs}/file.html", status=69)
     assert "user 4321 serves that file system" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("report",), ("why", "--pid", "1"), ("export", "--format", "jsonl", "-O", "/run/out")],
+)
+@pytest.mark.parametrize("what", ["a capture", "its directory"])
+def test_a_reader_of_a_capture_that_never_comes_ends_by_a_signal(
+    host: PrivateHost, command: tuple[str, ...], what: str
+) -> None:
+    theirs = Path("/run/user/4321/theirs")
+    host.as_user(f"mkdir {theirs}")
+    host.mount_silent_fuse(theirs)
+    where = theirs / "x.arrows" if what == "a capture" else theirs
+    with host.start_zomtrace(*command, str(where), json_lines=False) as reading:
+        wait_for(lambda: _waits_for_fuse(reading.process.pid), "it waits for the file system")
+        reading.interrupt(signal.SIGTERM).finish(status=-signal.SIGTERM)
+    assert "terminated by SIGTERM" in reading.stderr
+
+
+def _waits_for_fuse(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return any("fuse" in (thread / "wchan").read_text() for thread in threads)

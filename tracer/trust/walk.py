@@ -177,6 +177,12 @@ def refuse_foreign_mount(fd: int, path: str, parent_fd: int, *, is_local: bool) 
         raise PathRefusedError(path, f"it leads to another file system ({kind})")
 
 
+def may_not_answer(fd: int) -> bool:
+    """Whether an open file is on a file system that a program or another machine serves."""
+    kind, server_uid = _mount(_mount_id(fd))
+    return server_uid is not None or kind in _REMOTE
+
+
 def _components(text: str) -> list[str]:
     parts = [part for part in text.split("/") if part not in {"", "."}]
     if len(parts) > _MOST_COMPONENTS:
