@@ -120,3 +120,21 @@ def test_a_program_is_not_looked_for_where_path_says(
     monkeypatch.chdir(theirs)
     assert find_program("sh") in {"/usr/bin/sh", "/bin/sh"}
     assert find_program("zt-no-such-program") is None
+
+
+def test_no_shell_that_path_names_is_run_for_a_completion_script(
+    theirs: Path, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+    (theirs / "bash").write_text(f"#!/bin/sh\necho 5.2.0; : >{ran}\n")
+    (theirs / "bash").chmod(0o755)
+    env = {
+        **os.environ,
+        "PATH": f"{theirs}:{os.environ['PATH']}",
+        "_ZOMTRACE_COMPLETE": "bash_source",
+    }
+    done = subprocess.run(
+        [*zomtrace_command(), "--version"], env=env, capture_output=True, text=True, check=False
+    )
+    assert not ran.exists()
+    assert done.stdout.startswith("zomtrace")

@@ -13,6 +13,7 @@ import pytest
 from tests.support.cgroups import cgroup_root
 from tests.support.containers_at_work import counts, pick, tracing
 from tests.support.dockerd import Dockerd
+from tests.support.require import require
 from tests.support.runc import Runc
 from tests.support.waiting import wait_for
 from tests.support.workloads import workload_files
@@ -134,6 +135,27 @@ def test_a_cgroup_that_is_made_anew_is_followed(a_cgroup: Path) -> None:
         trace.wait_event("exit", exit_code=9)
         result = trace.stop_tracing()
     assert len(result.of_kind("exit", exit_code=7)) == 1
+
+
+def test_a_cgroup_that_is_renamed_and_renamed_back_is_followed() -> None:
+    top = Path("/sys/fs/cgroup/pids")
+    require("cgroup v1", (top / "cgroup.procs").exists(), "no pids hierarchy of version 1 here")
+    path, other = top / f"zt-follow-{os.getpid()}", top / f"zt-follow-{os.getpid()}-other"
+    path.mkdir()
+    try:
+        with Zomtrace("--cgroup", path, "--follow") as trace:
+            trace.wait_attached()
+            path.rename(other)
+            trace.wait_stderr("was removed; waiting for it to be created again")
+            other.rename(path)
+            trace.wait_stderr(f"cgroup {path} is back")
+            exit_in(path, 9)
+            trace.wait_event("exit", exit_code=9)
+            trace.stop_tracing()
+    finally:
+        for each in (path, other):
+            with suppress(FileNotFoundError):
+                each.rmdir()
 
 
 def test_follow_without_a_container_is_a_usage_error() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from tracer.errors import CaptureError, PrivilegeError
+from tracer.files.waiting import in_background, interruptibly
+from tracer.trust.walk import may_not_answer
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -35,18 +38,27 @@ class CaptureFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = -1
+        self._may_wait = False
         try:
-            # Even to open a device can have an effect; a FIFO would keep us waiting.
-            self._check(os.stat(path))
-            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-            found = os.fstat(self._fd)
-            self._check(found)
+            self._fd, self._size = interruptibly(lambda: self._open(path))
+            # Where /proc is not there it cannot be told.
+            with suppress(FileNotFoundError):
+                self._may_wait = may_not_answer(self._fd)
         except OSError as error:
-            raise cannot_read(path, error) from error
-        except CaptureError:
             self.close()
+            raise cannot_read(path, error) from error
+
+    def _open(self, path: Path) -> tuple[int, int]:
+        # Even to open a device can have an effect; a FIFO would keep us waiting.
+        self._check(os.stat(path))
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            found = os.fstat(fd)
+            self._check(found)
+        except BaseException:
+            os.close(fd)
             raise
-        self._size = found.st_size
+        return fd, found.st_size
 
     def _check(self, found: os.stat_result) -> None:
         what = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), None)
@@ -64,7 +76,7 @@ class CaptureFile:
         parts = []
         while begin < end:
             try:
-                part = os.pread(self._fd, end - begin, begin)
+                part = self._read(end - begin, begin)
             except OSError as error:
                 raise CaptureError(
                     f"{self._path}: cannot be read at byte {begin}: {error.strerror}"
@@ -75,11 +87,21 @@ class CaptureFile:
             begin += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def _read(self, size: int, begin: int) -> bytes:
+        if self._may_wait:
+            return interruptibly(lambda: os.pread(self._fd, size, begin))
+        return os.pread(self._fd, size, begin)
+
     def close(self) -> None:
         """Close the file; may be called twice."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        if self._may_wait:
+            # Its server is told, and waited for.
+            in_background(lambda: os.close(fd))
+        else:
+            os.close(fd)
 
 
 def cannot_read(path: Path, error: OSError) -> CaptureError | PrivilegeError:

@@ -11,6 +11,7 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -85,7 +86,9 @@ class CaptureDirectory:
                     return
                 if each.name == written[-1] or is_being_written(each.name, fd):
                     continue
-                os.unlink(each.name, dir_fd=fd)
+                # Another recorder may have removed it meanwhile.
+                with suppress(FileNotFoundError):
+                    os.unlink(each.name, dir_fd=fd)
                 surplus -= 1
 
     def _find(self, fd: int, known: Iterable[str] = ()) -> list[_Found]:

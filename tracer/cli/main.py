@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -149,6 +150,8 @@ def run(arguments: Sequence[str] | None = None) -> object:
     # Events are made by the million, and no cycle among them: to look for any as
     # often as Python does costs a quarter of the whole work.
     gc.set_threshold(200_000, 50, 50)
+    # click would write a completion script instead, and run the bash that PATH names for it.
+    os.environ.pop("_ZOMTRACE_COMPLETE", None)
     try:
         return cli.main(args=arguments, prog_name="zomtrace", standalone_mode=False)
     except click.exceptions.Abort as error:

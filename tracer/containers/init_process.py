@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from tracer.procfs.process import NEVER_WAITS, is_unreaped, namespace_inum, time
 from tracer.procfs.status import NS_PER_TICK, ProcStat, ProcStatus
 from tracer.trust.users import user_label
 
+_IN_THE_ROOT = b"0::/\n"
 _CLOCK_SLACK_S = 60
 """How far an engine's wall clock and ours, set since, may be apart."""
 
@@ -52,6 +54,21 @@ class InitProcess:
         if name in NEVER_WAITS or (name == "cgroup" and self._owner_uid is None):
             return self._read_now(name)
         return ask_for(self._owner_uid, lambda: self._read_now(name))
+
+    def read_cgroup(self) -> bytes:
+        """Read ``cgroup``; as if it were in the root of all where the path is too long to be told.
+
+        Who owns a cgroup can nest others in it so deep that older kernels refuse.
+
+        Raises:
+            NoAnswerError: It does not come.
+        """
+        try:
+            return self.read("cgroup")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return _IN_THE_ROOT
 
     def _read_now(self, name: str) -> bytes:
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._fd)
@@ -191,7 +208,7 @@ def _unanswered(host_pid: int, label: str) -> TargetNotFoundError:
 
 def _read(found: FoundContainer, init: InitProcess) -> Container:
     status = init.status()
-    raw_cgroup = init.read("cgroup")
+    raw_cgroup = init.read_cgroup()
     if found.owner_uid is not None and not init.is_of_user(found.owner_uid):
         whose = user_label(found.owner_uid)
         raise TargetNotFoundError(

@@ -93,7 +93,7 @@ def resolve_pidns(inum: int) -> Container:
 
 def _container(init: InitProcess, inum: int) -> Container:
     status = init.status()
-    cgroup = find_cgroup(init.read("cgroup"))
+    cgroup = find_cgroup(init.read_cgroup())
     return Container(
         id=f"pid:[{inum}]",
         name=f"pid:[{inum}]",

@@ -5,7 +5,8 @@ spool. A symbolic link that another user put on the way would send the file
 elsewhere, and between a look at a path and its use the path can change. So a path is
 walked once, component by component, each opened relative to the one before; what
 comes of it is a directory held open and a last name in it, and everything further is
-done with those two.
+done with those two. A file system that another user serves (FUSE) is not entered: that
+user would see what is written, and could let us wait for ever.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+
+from tracer.trust.walk import refuse_foreign_mount
 
 _MAX_LINKS = 40
 _COMPONENT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -96,7 +99,7 @@ def find_place(
 
     Raises:
         OSError: A directory is missing, or cannot be passed; or a link on the way
-            is another user's. ``strerror`` says so.
+            is another user's, or a file system that one serves. ``strerror`` says so.
     """
     walk = _Walk(os.fspath(path), make_parents=make_parents, mode=mode, made=made)
     try:
@@ -180,7 +183,14 @@ class _Walk:
             found_fd = self._open_component(part, is_last=is_last)
             if found_fd < 0:
                 return Place(self._directory_fd, part, None)
-            found = os.fstat(found_fd)
+            try:
+                # Where /proc is not there the mounts cannot be told.
+                with suppress(FileNotFoundError):
+                    refuse_foreign_mount(found_fd, part, self._directory_fd, is_local=False)
+                found = os.fstat(found_fd)
+            except BaseException:
+                os.close(found_fd)
+                raise
             if stat.S_ISLNK(found.st_mode):
                 self._follow(found_fd, found, part)
             elif is_last:

@@ -55,7 +55,9 @@ class CgroupWatch:
         for path in tuple(self._gone) if self._follow else ():
             with suppress(TargetNotFoundError):
                 cgroup = resolve_cgroup(path)
-                if trace.add_cgroup(cgroup.id):
+                # Of the first version one may also be renamed, and renamed back.
+                known = trace.target.kernel_filter.cgroup_ids
+                if cgroup.id in known or trace.add_cgroup(cgroup.id):
                     self._there[path] = cgroup
                     del self._gone[path]
                     self._on_notice(f"cgroup {path} is back")

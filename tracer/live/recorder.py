@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tracer.capture.event_json import SideEvent
+    from tracer.capture.schema import CaptureHeader
     from tracer.capture.writer import CaptureWriter
 
     Records = npt.NDArray[np.void]
@@ -243,32 +244,46 @@ class Recorder:
 
     def _begin_file(self) -> None:
         from tracer.capture.schema import CaptureHeader
-        from tracer.capture.writer import CaptureWriter
 
         if self._attached is None:
             return
-        created_ns = time.time_ns()
-        path = Path(self._options.path)
-        if self._directory is not None:
-            path = self._directory / capture_name(
-                self._hostname, created_ns, self._trace_id, len(self.paths)
-            )
         header = CaptureHeader(
             attached=self._attached,
             hostname=self._hostname,
             boot_id=_boot_id(),
-            created_unix_ns=created_ns,
+            created_unix_ns=time.time_ns(),
             min_zombie_ns=self._min_zombie_ns,
             detail=self._detail,
             trace_id=self._trace_id,
             sequence=len(self.paths),
             writer=f"zomtrace {_version()}",
         )
-        self._writer = CaptureWriter(path, header)
+        self._writer = self._make_file(header)
         self._begun_at = time.monotonic()
-        self.paths.append(path)
+        self.paths.append(self._writer.path)
         self._writer.write_event(self._attached)
         self._remove_oldest()
+
+    def _make_file(self, header: CaptureHeader) -> CaptureWriter:
+        from tracer.capture.writer import CaptureWriter
+
+        directory = self._directory
+        if directory is None:
+            return CaptureWriter(Path(self._options.path), header)
+
+        def make(name_id: str) -> CaptureWriter:
+            name = capture_name(header.hostname, header.created_unix_ns, name_id, header.sequence)
+            return CaptureWriter(directory / name, header)
+
+        try:
+            return make(header.trace_id)
+        except OutputError as error:
+            # Whoever can make files there knows from the first file what the next will be
+            # called, and may have taken the name: this one no one can foresee.
+            try:
+                return make(uuid.uuid4().hex)
+            except OutputError:
+                raise error from error.__cause__
 
     def _remove_oldest(self) -> None:
         keep = self._options.keep

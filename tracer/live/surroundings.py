@@ -106,25 +106,27 @@ def _proc_is_ours() -> bool:
 
 def _root_mount(pid: str) -> str | None:
     """The number of the mount on /: every mount of every namespace has another one."""
-    try:
-        lines = Path(f"/proc/{pid}/mountinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return None
-    return next((words[0] for words in map(str.split, lines) if words[4] == "/"), None)
+    return next((words[0] for words, _ in _mountinfo(pid) if words[4] == "/"), None)
 
 
 def _mounts() -> dict[str, tuple[str, str]]:
     """Mount point to file system and its options; of several on one point the last."""
     mounts = {}
-    try:
-        lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return {}
-    for line in lines:
-        before, _, after = line.partition(" - ")
+    for words, after in _mountinfo("self"):
         kind, _, options = after.split(" ", 2)
-        mounts[before.split(" ")[4]] = (kind, options)
+        mounts[words[4]] = (kind, options)
     return mounts
+
+
+def _mountinfo(pid: str) -> list[tuple[list[str], str]]:
+    """The lines of a process's mountinfo, in words before the dash and text behind it."""
+    try:
+        raw = Path(f"/proc/{pid}/mountinfo").read_bytes()
+    except OSError:
+        return []
+    # Only line feed and space are escaped there; the user who mounts chooses the rest.
+    parted = (line.partition(" - ") for line in os.fsdecode(raw).removesuffix("\n").split("\n"))
+    return [(before.split(" "), after) for before, dash, after in parted if dash]
 
 
 def _hides_others(options: str) -> bool:

@@ -8,7 +8,7 @@ from tracer.model.identity import ProcessKey
 from tracer.procfs.cgroup import controller_directories
 from tracer.procfs.cgroup_limits import read_is_frozen
 from tracer.procfs.process import ProcDirectory, open_process, open_thread, read_status
-from tracer.procfs.status import ProcStat, ProcStatus
+from tracer.procfs.status import ProcStat, ProcStatus, parse_cgroup
 
 MOST_THREADS = 16
 """So many threads of a process are read, those that cannot go on first."""
@@ -174,8 +174,7 @@ def _read_freezer(directory: ProcDirectory) -> tuple[bool | None, str | None]:
     if raw is None:
         return None, None
     is_frozen = read_is_frozen(controller_directories(raw, "freezer"))
-    has_v1 = any(b"freezer" in line.split(b":")[1:2][0].split(b",")
-                 for line in raw.splitlines() if line.count(b":") >= 2)  # fmt: skip
+    has_v1 = "freezer" in parse_cgroup(raw)
     return is_frozen, None if is_frozen is None else "v1" if has_v1 else "v2"
 
 

@@ -16,6 +16,7 @@ from tracer.correlate.window import forget_before
 from tracer.diagnose.held_now import with_holder
 from tracer.diagnose.summary import correlate, summarise
 from tracer.errors import CaptureError, UsageError
+from tracer.files.waiting import interruptibly
 from tracer.model.annotated import Annotated
 from tracer.model.events import (
     AttachedEvent,
@@ -321,11 +322,15 @@ def find_files(where: Path | Sequence[Path]) -> list[tuple[Path, CaptureHeader]]
 
 def _paths_at(where: Path) -> list[Path]:
     try:
-        if not stat.S_ISDIR(where.stat().st_mode):
-            return [where]
-        return sorted(where / name for name in os.listdir(where) if name.endswith(SUFFIX))
+        return interruptibly(lambda: _captures_at(where))
     except OSError as error:
         raise cannot_read(where, error) from error
+
+
+def _captures_at(where: Path) -> list[Path]:
+    if not stat.S_ISDIR(where.stat().st_mode):
+        return [where]
+    return sorted(where / name for name in os.listdir(where) if name.endswith(SUFFIX))
 
 
 def read_headers(paths: Sequence[Path]) -> list[tuple[Path, CaptureHeader]]:

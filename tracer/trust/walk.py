@@ -73,7 +73,7 @@ class OwnedPath:
         """
         fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
         try:
-            _refuse_foreign_mount(fd, name, self.fd, is_local=self.owner_uid is not None)
+            refuse_foreign_mount(fd, name, self.fd, is_local=self.owner_uid is not None)
             facts = os.fstat(fd)
             if stat.S_ISLNK(facts.st_mode):
                 raise PathRefusedError(name, "it is a symbolic link")
@@ -119,7 +119,7 @@ def walk(path: str | Path, *, is_local: bool = False) -> OwnedPath:
             fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here.fd)
             try:
                 is_checked = is_local or here.owner_uid is not None
-                _refuse_foreign_mount(fd, text, here.fd, is_local=is_checked)
+                refuse_foreign_mount(fd, text, here.fd, is_local=is_checked)
                 facts = os.fstat(fd)
                 if stat.S_ISLNK(facts.st_mode):
                     target = _trusted_target(fd, facts, here, text)
@@ -151,6 +151,36 @@ def refusal(path: str | Path) -> str | None:
         return error.reason
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
+
+
+def refuse_foreign_mount(fd: int, path: str, parent_fd: int, *, is_local: bool) -> None:
+    """Refuse a file system that another user serves.
+
+    Args:
+        fd: What is to be entered, opened with O_PATH: that asks its server nothing yet.
+        path: What to call it.
+        parent_fd: The directory it is in.
+        is_local: Refuse also what another machine serves.
+
+    Raises:
+        PathRefusedError: It is on one; the message says whose.
+        OSError: /proc is not there.
+    """
+    # Before fstat, which is already a request to the one that serves the file system.
+    mount_id = _mount_id(fd)
+    if mount_id == _mount_id(parent_fd):
+        return
+    kind, server_uid = _mount(mount_id)
+    if server_uid is not None and not is_trusted_uid(server_uid):
+        raise PathRefusedError(path, f"user {server_uid} serves that file system ({kind})")
+    if is_local and (kind in _REMOTE or server_uid is not None):
+        raise PathRefusedError(path, f"it leads to another file system ({kind})")
+
+
+def may_not_answer(fd: int) -> bool:
+    """Whether an open file is on a file system that a program or another machine serves."""
+    kind, server_uid = _mount(_mount_id(fd))
+    return server_uid is not None or kind in _REMOTE
 
 
 def _components(text: str) -> list[str]:
@@ -190,18 +220,6 @@ def _others_can_write(facts: os.stat_result) -> bool:
     return bool(by_group or facts.st_mode & stat.S_IWOTH)
 
 
-def _refuse_foreign_mount(fd: int, path: str, parent_fd: int, *, is_local: bool) -> None:
-    # Before fstat, which is already a request to the one that serves the file system.
-    mount_id = _mount_id(fd)
-    if mount_id == _mount_id(parent_fd):
-        return
-    kind, server_uid = _mount(mount_id)
-    if server_uid is not None and not is_trusted_uid(server_uid):
-        raise PathRefusedError(path, f"user {server_uid} serves that file system ({kind})")
-    if is_local and (kind in _REMOTE or server_uid is not None):
-        raise PathRefusedError(path, f"it leads to another file system ({kind})")
-
-
 def _mount_id(fd: int) -> bytes:
     with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
         return next(line.split()[1] for line in file if line.startswith(b"mnt_id:"))
@@ -213,7 +231,7 @@ def _mount(mount_id: bytes) -> tuple[str, int | None]:
         for line in file:
             if line.split(b" ", 1)[0] == mount_id:
                 kind, _, options = line.partition(b" - ")[2].split(b" ", 2)
-                return kind.decode(), _server_uid(kind, options)
+                return kind.decode("utf-8", "backslashreplace"), _server_uid(kind, options)
     # Unmounted meanwhile: unknown what that was.
     return "unknown", -1
 

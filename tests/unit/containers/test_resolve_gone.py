@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.support.containers import WEB_ID, a_containerd_task, a_runc_state, oc
 from tracer.containers.init_process import InitProcess, open_init
 from tracer.containers.namespaces import resolve_pidns
 from tracer.containers.paths import OciRoot, RuntimePaths
-from tracer.containers.resolve import resolve_containers
+from tracer.containers.resolve import resolve_containers, running_containers
 from tracer.errors import TargetNotFoundError
 from tracer.procfs.patience import NoAnswerError
 
@@ -95,6 +96,26 @@ def test_an_init_that_does_not_answer_is_not_reported_gone(
     monkeypatch.setattr(InitProcess, "pidns_inum", _no_answer)
     with pytest.raises(TargetNotFoundError, match="/proc does not respond"):
         open_init(container)
+
+
+def test_an_init_whose_cgroup_is_deeper_than_a_path_may_be_long_keeps_none_from_being_found(
+    tmp_path: Path, init: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older kernels refuse to tell it; 6.18 cuts it."""
+    a_runc_state(tmp_path, "web", init)
+    paths = RuntimePaths(oci_roots=(OciRoot(tmp_path),))
+    inum = (Path("/proc") / str(init) / "ns/pid").stat().st_ino
+    read_now = InitProcess._read_now
+
+    def refuse(self: InitProcess, name: str) -> bytes:
+        if name == "cgroup":
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return read_now(self, name)
+
+    monkeypatch.setattr(InitProcess, "_read_now", refuse)
+    (found,) = running_containers(paths)
+    assert (found.name, found.pidns_inum, found.cgroup_path) == ("web", inum, None)
+    assert resolve_containers(["web"], paths) == (found,)
 
 
 def test_a_namespace_is_not_denied_while_processes_do_not_answer(
