@@ -85,7 +85,8 @@ class Worker:
         outcome, cpu_s, wall_s = json.loads(answer)
         assert outcome in ("read", "refused"), outcome
         assert cpu_s < SLACK_S
-        assert wall_s < 2 * SLACK_S
+        # A busy machine may leave it a tenth of a processor.
+        assert wall_s < 10 * SLACK_S
         self.outcomes[outcome] += 1
         return str(outcome)
 
