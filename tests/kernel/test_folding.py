@@ -1,4 +1,4 @@
-"""Ordinary lives are one record, on this kernel."""
+"""Ordinary lifetimes are one record, on this kernel."""
 
 from __future__ import annotations
 

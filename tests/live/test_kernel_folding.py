@@ -1,4 +1,4 @@
-"""Ordinary lives are one record; whatever else happens opens them."""
+"""Ordinary lifetimes are one record; whatever else happens opens them."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class _Life:
 
 
 class Folding:
-    """One stream with its ordinary lives folded.
+    """One stream with its ordinary lifetimes folded.
 
     Args:
         min_zombie_ns: Older zombies are opened.

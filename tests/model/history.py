@@ -38,7 +38,7 @@ class Model:
         self.target: Ns = self.world.target
 
     def fold(self, *, min_zombie_ns: int, room: int = 1 << 30) -> None:
-        """Have the kernel side fold ordinary lives, too; before :meth:`attach`."""
+        """Have the kernel side fold ordinary lifetimes, too; before :meth:`attach`."""
         self.recorder.fold(min_zombie_ns=min_zombie_ns, room=room)
 
     def attach(self) -> None:
@@ -91,7 +91,7 @@ def history(
 ) -> Model:
     """One history: ``late`` moves before tracing begins, ``length`` after.
 
-    With ``min_zombie_ns`` ordinary lives are folded besides, as many as there is ``room`` for.
+    With ``min_zombie_ns`` ordinary lifetimes are folded besides, as many as there is ``room`` for.
     """
     rng = random.Random(seed)
     model = Model(rng.randrange)

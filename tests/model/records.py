@@ -52,7 +52,7 @@ class Recorder:
 
     Attributes:
         kprobe: As a kernel with kprobes tells it.
-        foldings: The same with ordinary lives folded, with kprobes (True) and without.
+        foldings: The same with ordinary lifetimes folded, with kprobes (True) and without.
         tracepoint: As one without does.
         target: The namespace that is traced, set once it is there.
     """

@@ -1,4 +1,4 @@
-"""A made-up host whose kernel side folds: the same records, ordinary lives in one each."""
+"""A made-up host whose kernel side folds: the same records, ordinary lifetimes in one each."""
 
 from __future__ import annotations
 

@@ -91,13 +91,13 @@ class Result:
         ]
 
     def ends(self, **fields: Any) -> list[Json]:
-        """The exit lines that stand for a whole, ordinary life."""
+        """The exit lines that stand for a whole, ordinary lifetime."""
         return [
             line for line in self.of_kind("exit", **fields) if line["forked_boot_ns"] is not None
         ]
 
     def reaps(self, **fields: Any) -> list[Json]:
-        """The lines that tell of a release, of an ordinary life or not."""
+        """The lines about a release, of an ordinary lifetime or not."""
         return [*self.of_kind("reap", **fields), *self.ends(**fields)]
 
     def processes(self, **fields: Any) -> list[Json]:

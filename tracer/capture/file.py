@@ -41,7 +41,7 @@ class CaptureFile:
         self._may_wait = False
         try:
             self._fd, self._size = interruptibly(lambda: self._open(path))
-            # Where /proc is not there it cannot be told.
+            # Without /proc the file system is unknown.
             with suppress(FileNotFoundError):
                 self._may_wait = may_not_answer(self._fd)
         except OSError as error:
@@ -98,7 +98,7 @@ class CaptureFile:
         if fd < 0:
             return
         if self._may_wait:
-            # Its server is told, and waited for.
+            # close() notifies the server, and waits for its answer.
             in_background(lambda: os.close(fd))
         else:
             os.close(fd)

@@ -56,7 +56,7 @@ class InitProcess:
         return ask_for(self._owner_uid, lambda: self._read_now(name))
 
     def read_cgroup(self) -> bytes:
-        """Read ``cgroup``; as if it were in the root of all where the path is too long to be told.
+        """Read ``cgroup``; as if it were in the root cgroup where the path is too long to read.
 
         Who owns a cgroup can nest others in it so deep that older kernels refuse.
 

@@ -184,7 +184,7 @@ class _Walk:
             if found_fd < 0:
                 return Place(self._directory_fd, part, None)
             try:
-                # Where /proc is not there the mounts cannot be told.
+                # Without /proc the mounts are unknown.
                 with suppress(FileNotFoundError):
                     refuse_foreign_mount(found_fd, part, self._directory_fd, is_local=False)
                 found = os.fstat(found_fd)
